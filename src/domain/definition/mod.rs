@@ -1,0 +1,14 @@
+//! What a user declares: the fleet and its cells.
+//!
+//! Owns: the types of `cells/*.yaml`, the JSON Schema that is derived from them, and every check of a definition
+//! that needs no template. Constraint kept: a `CellSpec` that left `check` is one that cellctl can render, name and
+//! provision; nothing later validates it again.
+
+pub mod duration;
+pub mod types;
+
+pub use duration::Seconds;
+pub use types::{
+    Capacity, CellFile, CellMetadata, CellSpec, CellType, FleetFile, FleetMetadata, FleetSpec, Function, Index,
+    KeyType, Projection, Queue, QueueTenant, Table, TableTenant, TenantBy,
+};

@@ -1,0 +1,9 @@
+//! The domain: what a fleet is and what may be done to it.
+//!
+//! Constraint kept: pure. No input or output, no clock, no randomness; every function of this module gives the same
+//! answer for the same arguments, on every machine.
+
+pub mod definition;
+pub mod doc;
+pub mod finding;
+pub mod ids;
