@@ -2,3 +2,4 @@
 //! tenants. `docs/architecture.md` has the map of the modules and the constraints that each keeps.
 
 pub mod domain;
+pub mod fs;

@@ -1,0 +1,5 @@
+//! Files: definitions, templates, function code and plan files, read and written for the domain.
+//!
+//! Constraint kept: this is the only module that names the YAML crate, and the only one that opens a user's files.
+
+pub mod yaml;
