@@ -6,4 +6,5 @@
 pub mod definition;
 pub mod doc;
 pub mod finding;
+pub mod fleet;
 pub mod ids;
