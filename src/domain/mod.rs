@@ -8,3 +8,8 @@ pub mod doc;
 pub mod finding;
 pub mod fleet;
 pub mod ids;
+pub mod lock;
+pub mod rate;
+pub mod record;
+pub mod select;
+pub mod stack;

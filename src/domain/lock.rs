@@ -1,0 +1,37 @@
+//! The lease that lets one operator change the fleet at a time.
+//!
+//! Owns: what the lock item says and when it may be taken. Constraint kept: the fencing token only grows, and every
+//! write under the lock is conditional on it, so that a holder who lost the lease can write nothing that counts.
+
+use serde::{Deserialize, Serialize};
+
+/// How long a lease lasts without a heartbeat, in milliseconds.
+pub const LEASE_MS: i64 = 60_000;
+/// How often the holder renews it, in milliseconds: four chances before it runs out.
+pub const HEARTBEAT_MS: u64 = 15_000;
+
+/// Who holds, or last held, the lock on the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// Who: the caller's identity and machine.
+    pub holder: String,
+    /// What for ("apply of plan 3f2a…").
+    pub purpose: String,
+    /// Page of the CI run, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci_url: Option<String>,
+    /// The fencing token: one more than that of the lease before.
+    pub token: u64,
+    /// When it was taken, in milliseconds since 1970.
+    pub acquired_at_ms: i64,
+    /// When it runs out unless it is renewed, in milliseconds since 1970; 0 once it was given back.
+    pub expires_at_ms: i64,
+}
+
+impl Lease {
+    /// Whether somebody holds it at `now_ms`.
+    pub fn is_held(&self, now_ms: i64) -> bool {
+        self.expires_at_ms > now_ms
+    }
+}
