@@ -1,0 +1,205 @@
+//! What an error of the SDK means.
+//!
+//! Owns: the mapping from error codes, HTTP statuses and broken connections to `CallErrorKind`. Constraint kept: a
+//! request whose answer never came is in doubt unless it certainly was not sent.
+//! Source of the codes: "Common errors" in the API references of CloudFormation, DynamoDB, S3, SQS and STS.
+
+use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::ports::CallErrorKind;
+
+/// What went wrong with one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// What it means.
+    pub(crate) kind: CallErrorKind,
+    /// What the service or the connection said.
+    pub(crate) message: String,
+    /// Whether the service itself failed, so that trying again may help.
+    pub(crate) transient: bool,
+}
+
+const THROTTLED: [&str; 10] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+    "SlowDown",
+];
+const CREDENTIALS: [&str; 12] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "InvalidSignatureException",
+    "UnrecognizedClientException",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "AuthFailure",
+    "TokenRefreshRequired",
+];
+const DENIED: [&str; 5] =
+    ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "OptInRequired"];
+
+/// Tells what an error of the SDK means.
+pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(context) => {
+            let status = context.raw().status().as_u16();
+            service_failure(context.err().code(), context.err().message(), status)
+        }
+        SdkError::TimeoutError(_) => in_doubt("the call timed out"),
+        SdkError::ResponseError(context) if context.raw().status().as_u16() >= 500 => {
+            let status = context.raw().status().as_u16();
+            service_failure(None, None, status)
+        }
+        SdkError::ResponseError(_) => in_doubt(&text_of(error)),
+        _ => connection_failure(&text_of(error)),
+    }
+}
+
+fn service_failure(code: Option<&str>, message: Option<&str>, status: u16) -> Failure {
+    let code = code.unwrap_or_default();
+    let text = message.unwrap_or_default();
+    let kind = kind_of(code, text, status);
+    let collided = text.contains("TransactionConflict") && !text.contains("ConditionalCheckFailed");
+    let transient = collided || (status >= 500 && kind != CallErrorKind::Throttled);
+    let message = match (code, text) {
+        ("", "") => format!("HTTP status {status} without an explanation"),
+        ("", text) => text.to_owned(),
+        (code, "") => code.to_owned(),
+        (code, text) => format!("{text} ({code})"),
+    };
+    Failure { kind, message, transient }
+}
+
+fn kind_of(code: &str, text: &str, status: u16) -> CallErrorKind {
+    if THROTTLED.contains(&code) || status == 429 || text.contains("Rate exceeded") {
+        return CallErrorKind::Throttled;
+    }
+    if code == "TransactionCanceledException"
+        && (text.contains("ThrottlingError") || text.contains("ProvisionedThroughput"))
+    {
+        return CallErrorKind::Throttled;
+    }
+    if CREDENTIALS.contains(&code) {
+        return CallErrorKind::Credentials;
+    }
+    if DENIED.contains(&code) || text.contains("is not authorized to perform") {
+        return CallErrorKind::Denied;
+    }
+    match code {
+        "AlreadyExistsException" | "BucketAlreadyOwnedByYou" | "ResourceInUseException" => CallErrorKind::AlreadyExists,
+        "ConditionalCheckFailedException"
+        | "TransactionCanceledException"
+        | "TransactionConflictException"
+        | "PreconditionFailed"
+        | "OperationInProgressException" => CallErrorKind::Conflict,
+        "LimitExceeded" | "LimitExceededException" => CallErrorKind::LimitExceeded,
+        "ResourceNotFoundException"
+        | "ChangeSetNotFound"
+        | "ChangeSetNotFoundException"
+        | "NoSuchKey"
+        | "NoSuchBucket"
+        | "NotFound"
+        | "AWS.SimpleQueueService.NonExistentQueue"
+        | "QueueDoesNotExist"
+        | "NoSuchResourceException" => CallErrorKind::NotFound,
+        _ if text.contains("does not exist") => CallErrorKind::NotFound,
+        _ if text.contains("No updates are to be performed") => CallErrorKind::NoChanges,
+        _ if status == 404 => CallErrorKind::NotFound,
+        _ if status >= 500 => CallErrorKind::InDoubt,
+        _ if (400..500).contains(&status) => CallErrorKind::Invalid,
+        _ => CallErrorKind::Other,
+    }
+}
+
+/// Errors of the connection, told apart by their text: the SDK gives no better.
+fn connection_failure(text: &str) -> Failure {
+    let lower = text.to_lowercase();
+    let has = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
+    if has(&["credential", "no providers in chain", "identity", "sso session", "token has expired"]) {
+        return Failure { kind: CallErrorKind::Credentials, message: text.to_owned(), transient: false };
+    }
+    if has(&[
+        "connection refused",
+        "dns error",
+        "failed to lookup",
+        "network is unreachable",
+        "certificate",
+        "connecttimeout",
+    ]) {
+        return Failure { kind: CallErrorKind::Unreachable, message: text.to_owned(), transient: true };
+    }
+    if has(&["missing a region", "failed to construct"]) {
+        return Failure { kind: CallErrorKind::Invalid, message: text.to_owned(), transient: false };
+    }
+    in_doubt(text)
+}
+
+fn in_doubt(text: &str) -> Failure {
+    Failure { kind: CallErrorKind::InDoubt, message: format!("no answer: {text}"), transient: true }
+}
+
+/// The error with its causes, on one line.
+fn text_of<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: std::error::Error + 'static,
+{
+    let mut parts: Vec<String> = Vec::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(current) = cause {
+        let text = current.to_string();
+        if parts.last() != Some(&text) {
+            parts.push(text);
+        }
+        cause = current.source();
+    }
+    if parts.is_empty() { DisplayErrorContext(error).to_string() } else { parts.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_their_meaning() {
+        let cases = [
+            ("Throttling", "Rate exceeded", 400, CallErrorKind::Throttled),
+            ("ExpiredToken", "The security token included in the request is expired", 403, CallErrorKind::Credentials),
+            (
+                "AccessDenied",
+                "User: x is not authorized to perform: cloudformation:CreateStack",
+                403,
+                CallErrorKind::Denied,
+            ),
+            ("ValidationError", "Stack with id x does not exist", 400, CallErrorKind::NotFound),
+            ("ValidationError", "No updates are to be performed.", 400, CallErrorKind::NoChanges),
+            ("ValidationError", "Template format error", 400, CallErrorKind::Invalid),
+            ("AlreadyExistsException", "Stack [x] already exists", 400, CallErrorKind::AlreadyExists),
+            ("", "", 503, CallErrorKind::InDoubt),
+        ];
+        for (code, text, status, kind) in cases {
+            assert_eq!(service_failure(Some(code), Some(text), status).kind, kind, "{code} {text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_connection_was_not_sent_and_a_reset_one_may_have_been() {
+        let refused = connection_failure("dispatch failure: io error: Connection refused (os error 111)");
+        assert_eq!(refused.kind, CallErrorKind::Unreachable);
+        let reset = connection_failure("dispatch failure: io error: connection reset by peer");
+        assert_eq!(reset.kind, CallErrorKind::InDoubt);
+    }
+}
