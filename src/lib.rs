@@ -4,4 +4,5 @@
 pub mod aws;
 pub mod domain;
 pub mod fs;
+pub mod ops;
 pub mod ports;

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::doc::{Node, Position};
 use crate::domain::fleet::Place;
-use crate::domain::ids::{CellId, StackName};
+use crate::domain::ids::{CellId, Digest, StackName};
 use crate::domain::lock::Lease;
 use crate::domain::record::CellRecord;
 use crate::domain::stack::{StackDetail, StackEvent, StackResource, StackSummary};
@@ -307,6 +308,15 @@ pub trait Control: Send + Sync {
     /// A whole journal, in order.
     async fn journal(&self, journal: &str) -> Called<Vec<JournalEntry>>;
 }
+
+/// Function code, packaged from a folder.
+pub trait Packages: Send + Sync {
+    /// The package of a folder: its bytes and their digest. The error says what is wrong with the folder.
+    fn package(&self, source: &str) -> Result<(Vec<u8>, Digest), String>;
+}
+
+/// Reads a template's text into a document. The error says where and why it cannot be read.
+pub type Parse = fn(&str) -> Result<Node, (Position, String)>;
 
 /// Time and chance, so that a test can hold both.
 #[async_trait]

@@ -35,7 +35,7 @@ pub enum Phase {
 }
 
 /// The ways in which a stack gets stuck.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stuck {
     /// `CREATE_FAILED`: the create failed and was not rolled back.

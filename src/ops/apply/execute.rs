@@ -1,0 +1,442 @@
+//! One step of a plan: a stack made or changed, waited for, checked and recorded.
+//!
+//! Constraint kept: the record follows the stack, never the other way round; a call whose answer was lost is read back;
+//! a change set that would replace or remove what holds data is refused unless the plan allows it.
+
+use std::time::Duration;
+
+use crate::domain::fleet::Place;
+use crate::domain::ids::Digest;
+use crate::domain::plan::{Action, Plan, Step};
+use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMAT};
+use crate::domain::stack::{Phase, StackSummary, Stuck};
+use crate::domain::template::atoms;
+use crate::ops::World;
+use crate::ops::event::{Event, Outcome};
+use crate::ops::lease::HeldLease;
+use crate::ops::observe::{CELL_TAG, FLEET_TAG};
+use crate::ops::poll::{Poller, Wanted};
+use crate::ports::{
+    CallError, CallErrorKind, Called, ChangeSetState, Replacement, ServiceChange, StackRequest, TemplateText,
+};
+
+use super::Options;
+use super::artifacts;
+use super::journal::Journal;
+use super::report::CellResult;
+
+/// Clocks of the caller and of the service may differ by this much, in milliseconds, when events are looked at.
+const CLOCK_SLACK_MS: i64 = 5_000;
+/// For how long a change set may be worked out, in milliseconds.
+const CHANGE_SET_MS_MAX: i64 = 300_000;
+
+/// Executes steps.
+pub(super) struct Executor<'a> {
+    world: &'a World,
+    plan: &'a Plan,
+    digest: &'a Digest,
+    options: &'a Options,
+    lease: &'a HeldLease,
+    poller: Poller,
+}
+
+/// How a step went wrong.
+struct Trouble {
+    outcome: Outcome,
+    status: Option<String>,
+    reason: String,
+    hint: Option<String>,
+}
+
+impl From<CallError> for Trouble {
+    fn from(error: CallError) -> Self {
+        let hint = error.hint().map(str::to_owned);
+        Self { outcome: Outcome::Failed, status: None, reason: error.to_string(), hint }
+    }
+}
+
+impl<'a> Executor<'a> {
+    pub(super) fn new(
+        world: &'a World,
+        plan: &'a Plan,
+        digest: &'a Digest,
+        options: &'a Options,
+        lease: &'a HeldLease,
+    ) -> Self {
+        Self { world, plan, digest, options, lease, poller: Poller::new(world.clone()) }
+    }
+
+    /// Executes one step and tells how it ended.
+    pub(super) async fn execute(&self, step: &Step, journal: &Journal<'_>) -> CellResult {
+        let cell = step.desired.cell.clone();
+        self.world.reporter.report(&Event::CellStarted { cell: cell.clone(), action: step.action });
+        let began_ms = self.world.clock.now_ms();
+        let outcome = self.attempt(step, journal).await;
+        let duration_ms = u64::try_from(self.world.clock.now_ms() - began_ms).unwrap_or(0);
+        let mut result = CellResult { duration_ms, ..CellResult::not_started(step) };
+        match outcome {
+            Ok((outcome, status)) => {
+                result.outcome = outcome;
+                result.status = Some(status);
+            }
+            Err(trouble) => {
+                result.outcome = trouble.outcome;
+                result.status = trouble.status;
+                result.reason = Some(trouble.reason);
+                result.hint = trouble.hint;
+            }
+        }
+        if let Err(error) = journal.finished(&result).await {
+            // The outcome stands; the journal only helps a resume, which looks again anyway.
+            tracing::warn!(%error, cell = %cell, "the journal could not be written");
+        }
+        self.world.reporter.report(&Event::CellFinished {
+            cell,
+            action: result.action,
+            outcome: result.outcome,
+            status: result.status.clone(),
+            reason: result.reason.clone(),
+            duration_ms,
+        });
+        result
+    }
+
+    async fn attempt(&self, step: &Step, journal: &Journal<'_>) -> Result<(Outcome, String), Trouble> {
+        let resumed = journal.has_begun(&step.desired.cell);
+        let token = step.token("apply");
+        journal.started(&step.desired.cell, &token).await.map_err(|error| Trouble {
+            outcome: Outcome::Failed,
+            status: None,
+            reason: error.message.clone(),
+            hint: error.hint.clone(),
+        })?;
+        match step.action {
+            Action::Create => self.create(step, &token).await,
+            Action::Wait => self.wait(step, resumed, &token).await,
+            _ => self.update(step, &token).await,
+        }
+    }
+
+    async fn create(&self, step: &Step, token: &str) -> Result<(Outcome, String), Trouble> {
+        self.refuse_foreign_tables(step, &[]).await?;
+        let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
+        let request = self.request(step, token)?;
+        let place = &step.desired.place;
+        let stack_id = match self.world.stacks.create(place, &request).await {
+            Ok(id) => id,
+            Err(error) if matches!(error.kind, CallErrorKind::AlreadyExists | CallErrorKind::InDoubt) => {
+                self.read_back(step, error).await?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let summary = self.settled(step, stack_id, None, since_ms).await?;
+        self.conclude(step, &summary, since_ms, false).await
+    }
+
+    /// After a create whose answer was lost, or that found the name taken: the stack, if it is this cell's.
+    async fn read_back(&self, step: &Step, error: CallError) -> Result<String, Trouble> {
+        let detail = self.world.stacks.describe(&step.desired.place, step.desired.stack.as_str()).await?;
+        let Some(detail) = detail else { return Err(error.into()) };
+        let tag = |key: &str| detail.tags.get(key).map(String::as_str);
+        let ours = tag(CELL_TAG) == Some(step.desired.cell.as_str()) && tag(FLEET_TAG) == Some(&self.plan.fleet);
+        if ours { Ok(detail.summary.id) } else { Err(error.into()) }
+    }
+
+    async fn wait(&self, step: &Step, resumed: bool, token: &str) -> Result<(Outcome, String), Trouble> {
+        let since_ms = step.basis.changed_at_ms.unwrap_or(0) - CLOCK_SLACK_MS;
+        let stack_id = step.basis.stack_id.clone().unwrap_or_else(|| step.desired.stack.to_string());
+        let summary = self.settled(step, stack_id, None, since_ms).await?;
+        match summary.status.phase() {
+            Phase::Complete if resumed => self.update(&rebased(step, &summary), token).await,
+            Phase::Complete | Phase::RolledBack => Ok((Outcome::Settled, summary.status.to_string())),
+            _ => Err(self.failure(step, &summary, since_ms).await),
+        }
+    }
+
+    async fn update(&self, step: &Step, token: &str) -> Result<(Outcome, String), Trouble> {
+        let (place, stack) = (&step.desired.place, step.desired.stack.as_str());
+        let name = change_set_name(token);
+        let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
+        self.refuse_new_foreign_tables(step).await?;
+        self.world.stacks.create_change_set(place, &name, &self.request(step, token)?).await?;
+        match self.worked_out(place, stack, &name).await? {
+            ChangeSetState::Ready(changes) => {
+                if let Some(trouble) = endangered(step, &changes) {
+                    self.world.stacks.delete_change_set(place, stack, &name).await?;
+                    return Err(trouble);
+                }
+            }
+            ChangeSetState::Empty => {
+                self.world.stacks.delete_change_set(place, stack, &name).await?;
+                return self.record_unchanged(step, since_ms).await;
+            }
+            ChangeSetState::Failed(reason) => {
+                self.world.stacks.delete_change_set(place, stack, &name).await?;
+                return Err(invalid_change(&reason));
+            }
+            ChangeSetState::Pending => return Err(slow_change_set(&name)),
+        }
+        self.world.stacks.execute_change_set(place, stack, &name, token).await?;
+        let stack_id = step.basis.stack_id.clone().unwrap_or_else(|| stack.to_owned());
+        let summary = self.settled(step, stack_id, step.basis.changed_at_ms, since_ms).await?;
+        self.conclude(step, &summary, since_ms, true).await
+    }
+
+    async fn settled(
+        &self,
+        step: &Step,
+        stack_id: String,
+        changed_from_ms: Option<i64>,
+        since_ms: i64,
+    ) -> Called<StackSummary> {
+        let (cell, place) = (step.desired.cell.clone(), step.desired.place.clone());
+        self.poller.settled(Wanted { cell, place, stack_id, changed_from_ms, since_ms }).await
+    }
+
+    /// Waits until the service has worked out a change set.
+    async fn worked_out(&self, place: &Place, stack: &str, name: &str) -> Called<ChangeSetState> {
+        let until_ms = self.world.clock.now_ms() + CHANGE_SET_MS_MAX;
+        let mut pause_ms = 100;
+        loop {
+            let state = self.world.stacks.change_set(place, stack, name).await?;
+            if state != ChangeSetState::Pending || self.world.clock.now_ms() > until_ms {
+                return Ok(state);
+            }
+            self.world.clock.sleep(Duration::from_millis(pause_ms)).await;
+            pause_ms = (pause_ms * 2).min(3_000);
+        }
+    }
+
+    /// Checks how an operation ended and records it.
+    async fn conclude(
+        &self,
+        step: &Step,
+        summary: &StackSummary,
+        since_ms: i64,
+        check_events: bool,
+    ) -> Result<(Outcome, String), Trouble> {
+        let complete = summary.status.phase() == Phase::Complete;
+        // An endpoint may call an update complete although a resource failed (LocalStack does); the events tell.
+        if !complete || (check_events && self.first_failure(step, &summary.id, since_ms).await.is_some()) {
+            return Err(self.failure(step, summary, since_ms).await);
+        }
+        self.record_applied(step, summary).await?;
+        Ok((Outcome::Done, summary.status.to_string()))
+    }
+
+    /// The service says that nothing would change: the stack is as it should be, unless it says so of a failed update.
+    async fn record_unchanged(&self, step: &Step, since_ms: i64) -> Result<(Outcome, String), Trouble> {
+        let detail = self.world.stacks.describe(&step.desired.place, step.desired.stack.as_str()).await?;
+        let Some(detail) = detail else {
+            return Err(Trouble {
+                outcome: Outcome::Failed,
+                status: None,
+                reason: format!("stack {} disappeared while it was being changed", step.desired.stack),
+                hint: Some("make a new plan".to_owned()),
+            });
+        };
+        if !matches!(detail.summary.status.phase(), Phase::Complete | Phase::RolledBack) {
+            return Err(self.failure(step, &detail.summary, since_ms).await);
+        }
+        self.record_applied(step, &detail.summary).await?;
+        Ok((Outcome::Done, detail.summary.status.to_string()))
+    }
+
+    async fn record_applied(&self, step: &Step, summary: &StackSummary) -> Called<()> {
+        let detail = self.world.stacks.describe(&step.desired.place, &summary.id).await?;
+        let outputs = detail.map(|d| d.outputs).unwrap_or_default();
+        let mut record = self.record(step).await?;
+        record.applied = Some(Applied {
+            digest: step.desired.digest.clone(),
+            template: step.desired.template.clone(),
+            stack_id: summary.id.clone(),
+            changed_at_ms: summary.changed_at_ms,
+            plan: self.digest.short().to_owned(),
+            at_ms: self.world.clock.now_ms(),
+            outputs,
+        });
+        record.failed = None;
+        self.world.control.put_record(record, self.lease.lease()).await.map(|_| ())
+    }
+
+    /// The cell's record, or a new one.
+    async fn record(&self, step: &Step) -> Called<CellRecord> {
+        let desired = &step.desired;
+        let stored = self.world.control.record(&desired.cell).await?;
+        let mut record = stored.unwrap_or_else(|| CellRecord {
+            format: RECORD_FORMAT,
+            cell: desired.cell.clone(),
+            state: CellState::Active,
+            stack: desired.stack.clone(),
+            region: desired.place.region.clone(),
+            account: None,
+            template: String::new(),
+            applied: None,
+            failed: None,
+            tenants: 0,
+            version: 0,
+        });
+        if record.state == CellState::Deleted {
+            record.state = CellState::Active;
+        }
+        record.stack = desired.stack.clone();
+        record.region = desired.place.region.clone();
+        record.account.clone_from(&desired.place.account);
+        record.template.clone_from(&desired.template_name);
+        Ok(record)
+    }
+
+    /// Tells why an operation failed, and records it.
+    async fn failure(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Trouble {
+        let cause = self.first_failure(step, &summary.id, since_ms).await;
+        let reason =
+            cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
+        if let Err(error) = self.record_failed(step, summary, &reason).await {
+            tracing::warn!(%error, cell = %step.desired.cell, "the failure could not be recorded");
+        }
+        let cell = &step.desired.cell;
+        let (outcome, hint) = match summary.status.phase() {
+            Phase::RolledBack => {
+                (Outcome::RolledBack, "mend the cause and apply again; the cell works as before".to_owned())
+            }
+            Phase::Stuck(Stuck::RollbackComplete) => {
+                (Outcome::RolledBack, format!("mend the cause, run `cellctl cell recover {cell}`, then apply again"))
+            }
+            Phase::Stuck(_) => {
+                (Outcome::Stuck, format!("run `cellctl cell recover {cell}`: it says first what it will do"))
+            }
+            _ => (Outcome::Failed, "mend the cause and apply again".to_owned()),
+        };
+        Trouble { outcome, status: Some(summary.status.to_string()), reason, hint: Some(hint) }
+    }
+
+    async fn record_failed(&self, step: &Step, summary: &StackSummary, reason: &str) -> Called<()> {
+        let mut record = self.record(step).await?;
+        // A clean rollback leaves what was applied before, with a new time of last change.
+        if summary.status.phase() == Phase::RolledBack
+            && let Some(applied) = record.applied.as_mut().filter(|a| a.stack_id == summary.id)
+        {
+            applied.changed_at_ms = summary.changed_at_ms;
+        }
+        record.failed = Some(Failed {
+            digest: step.desired.digest.clone(),
+            status: summary.status.to_string(),
+            reason: reason.to_owned(),
+            at_ms: self.world.clock.now_ms(),
+        });
+        self.world.control.put_record(record, self.lease.lease()).await.map(|_| ())
+    }
+
+    /// The first resource that failed since then, with the service's words.
+    async fn first_failure(&self, step: &Step, stack_id: &str, since_ms: i64) -> Option<String> {
+        let events = self.world.stacks.events(&step.desired.place, stack_id, since_ms).await.ok()?;
+        let failed = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure())?;
+        let why = failed.reason.as_deref().unwrap_or("no reason given");
+        Some(format!("{} ({}): {why}", failed.logical_id, failed.resource_type))
+    }
+
+    /// Refuses tables that exist and are not among the stack's own: the service would fail, an emulator may wipe them.
+    async fn refuse_foreign_tables(&self, step: &Step, own: &[String]) -> Result<(), Trouble> {
+        let mut foreign = Vec::new();
+        for table in step.desired.tables.iter().filter(|t| !own.contains(t)) {
+            if self.world.atoms.table(&step.desired.place, table).await?.is_some() {
+                foreign.push(table.clone());
+            }
+        }
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let blocked = crate::domain::plan::Blocked::ForeignTables { tables: foreign };
+        let (cell, stack) = (&step.desired.cell, &step.desired.stack);
+        let (reason, hint) = (blocked.message(cell, stack), Some(blocked.hint(cell)));
+        Err(Trouble { outcome: Outcome::Refused, status: None, reason, hint })
+    }
+
+    /// The same for an update, only where the template changes: it may add tables.
+    async fn refuse_new_foreign_tables(&self, step: &Step) -> Result<(), Trouble> {
+        if step.diff.is_some() && !self.plan.changes_of(step).iter().any(|c| c.adds_table()) {
+            return Ok(());
+        }
+        let resources = self.world.stacks.resources(&step.desired.place, step.desired.stack.as_str()).await?;
+        let own: Vec<String> = resources.into_iter().map(|r| r.physical_id).collect();
+        self.refuse_foreign_tables(step, &own).await
+    }
+
+    fn request(&self, step: &Step, token: &str) -> Result<StackRequest, Trouble> {
+        let desired = &step.desired;
+        let body = self.plan.templates.get(&desired.template).ok_or_else(|| Trouble {
+            outcome: Outcome::Failed,
+            status: None,
+            reason: format!("the plan holds no template {}", desired.template.short()),
+            hint: Some("make a new plan".to_owned()),
+        })?;
+        let template = if artifacts::is_inline(body) {
+            TemplateText::Inline(body.to_string())
+        } else {
+            let bucket = artifacts::bucket(self.options, self.plan, &desired.place);
+            let key = artifacts::template_key(&desired.template);
+            TemplateText::Url(self.world.artifacts.url(&desired.place, &bucket, &key))
+        };
+        Ok(StackRequest {
+            stack: desired.stack.clone(),
+            template,
+            parameters: desired.parameters.clone(),
+            tags: desired.tags.clone(),
+            capabilities: desired.capabilities.clone(),
+            token: token.to_owned(),
+        })
+    }
+}
+
+/// The step as it goes on from a stack that has settled meanwhile.
+fn rebased(step: &Step, summary: &StackSummary) -> Step {
+    let mut step = step.clone();
+    step.basis.stack_id = Some(summary.id.clone());
+    step.basis.status = Some(summary.status.clone());
+    step.basis.changed_at_ms = Some(summary.changed_at_ms);
+    step
+}
+
+/// Names of change sets are unique within a stack, begin with a letter, and have at most 128 characters.
+fn change_set_name(token: &str) -> String {
+    token.to_owned()
+}
+
+/// The service's own word on what would be replaced or removed; the plan's guard has only the templates to go by.
+fn endangered(step: &Step, changes: &[ServiceChange]) -> Option<Trouble> {
+    let dangerous = |c: &&ServiceChange| {
+        atoms::is_stateful(&c.resource_type) && (c.action == "Remove" || c.replacement != Replacement::No)
+    };
+    let names: Vec<String> = changes.iter().filter(dangerous).map(|c| c.logical_id.clone()).collect();
+    let names: Vec<String> = names.into_iter().filter(|name| !step.allowed.contains(name)).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let blocked = crate::domain::plan::Blocked::Stateful { atoms: names };
+    let (cell, stack) = (&step.desired.cell, &step.desired.stack);
+    let (reason, hint) = (blocked.message(cell, stack), Some(blocked.hint(cell)));
+    Some(Trouble {
+        outcome: Outcome::Refused,
+        status: step.basis.status.as_ref().map(ToString::to_string),
+        reason,
+        hint,
+    })
+}
+
+fn invalid_change(reason: &str) -> Trouble {
+    Trouble {
+        outcome: Outcome::Failed,
+        status: None,
+        reason: format!("CloudFormation refused the change: {reason}"),
+        hint: Some("mend the definition or the template, then plan again".to_owned()),
+    }
+}
+
+fn slow_change_set(name: &str) -> Trouble {
+    Trouble {
+        outcome: Outcome::Failed,
+        status: None,
+        reason: format!("change set {name} was not worked out within {} s", CHANGE_SET_MS_MAX / 1000),
+        hint: Some("run the same command again".to_owned()),
+    }
+}

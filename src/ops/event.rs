@@ -1,0 +1,116 @@
+//! What happened, in the past tense, for whoever shows it.
+//!
+//! Constraint kept: events carry facts, not sentences; `output` finds the words.
+
+use serde::Serialize;
+
+use crate::domain::ids::CellId;
+use crate::domain::plan::Action;
+
+/// How the work on one cell ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The cell is as planned.
+    Done,
+    /// It already was.
+    AlreadyDone,
+    /// An operation of another run has ended; the cell must be looked at again.
+    Settled,
+    /// The change failed and was taken back.
+    RolledBack,
+    /// The change failed and the stack is stuck.
+    Stuck,
+    /// The change failed otherwise.
+    Failed,
+    /// A guard refused it.
+    Refused,
+    /// It was not begun.
+    NotStarted,
+}
+
+impl Outcome {
+    /// Whether it counts as a failure.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::RolledBack | Self::Stuck | Self::Failed | Self::Refused)
+    }
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "event")]
+pub enum Event {
+    /// An apply has begun.
+    ApplyStarted {
+        /// Digest of the plan.
+        plan: String,
+        /// Cells to be changed.
+        cells: usize,
+    },
+    /// An artifact was stored.
+    ArtifactStored {
+        /// Its key.
+        key: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The work on a cell has begun.
+    CellStarted {
+        /// The cell.
+        cell: CellId,
+        /// What is done to it.
+        action: Action,
+    },
+    /// A resource of a cell has changed its status.
+    ResourceChanged {
+        /// The cell.
+        cell: CellId,
+        /// Name in the template.
+        logical_id: String,
+        /// Type of the resource.
+        resource_type: String,
+        /// Its new status.
+        status: String,
+        /// Why, where the service says.
+        reason: Option<String>,
+    },
+    /// The work on a cell has ended.
+    CellFinished {
+        /// The cell.
+        cell: CellId,
+        /// What was done to it.
+        action: Action,
+        /// How it ended.
+        outcome: Outcome,
+        /// Status of the stack, where it was seen.
+        status: Option<String>,
+        /// Why, where it did not end well.
+        reason: Option<String>,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+    },
+    /// Somebody asked to stop: what is under way is finished, nothing new is begun.
+    StopRequested {
+        /// Cells under way.
+        running: usize,
+    },
+    /// Something worth knowing that fits nowhere else.
+    Noted {
+        /// The sentence.
+        message: String,
+    },
+}
+
+/// Shows events.
+pub trait Reporter: Send + Sync {
+    /// Takes note of an event. Must not block for long.
+    fn report(&self, event: &Event);
+}
+
+/// Shows nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _: &Event) {}
+}

@@ -1,0 +1,41 @@
+//! Operations: plans carried out over the ports.
+//!
+//! Constraint kept: an operation knows the domain and the ports, emits events in the past tense, and prints nothing.
+
+pub mod apply;
+pub mod error;
+pub mod event;
+pub mod lease;
+pub mod observe;
+pub mod plan;
+pub mod poll;
+
+use std::sync::Arc;
+
+use crate::ports::{Artifacts, Atoms, Clock, Control, Identities, Packages, Parse, Stacks};
+
+pub use error::{ErrorKind, OpError};
+pub use event::{Event, Reporter};
+
+/// Everything that an operation may reach.
+#[derive(Clone)]
+pub struct World {
+    /// CloudFormation.
+    pub stacks: Arc<dyn Stacks>,
+    /// Who the caller is.
+    pub identities: Arc<dyn Identities>,
+    /// Tables and queues, to look at.
+    pub atoms: Arc<dyn Atoms>,
+    /// The artifact buckets.
+    pub artifacts: Arc<dyn Artifacts>,
+    /// The control table.
+    pub control: Arc<dyn Control>,
+    /// Function code.
+    pub packages: Arc<dyn Packages>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// Where events go.
+    pub reporter: Arc<dyn Reporter>,
+    /// The reader of templates.
+    pub parse: Parse,
+}
