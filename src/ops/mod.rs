@@ -3,8 +3,11 @@
 //! Constraint kept: an operation knows the domain and the ports, emits events in the past tense, and prints nothing.
 
 pub mod apply;
+pub mod cells;
+pub mod doctor;
 pub mod error;
 pub mod event;
+pub mod init;
 pub mod lease;
 pub mod observe;
 pub mod plan;

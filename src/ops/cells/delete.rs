@@ -1,0 +1,162 @@
+//! Deleting a cell: guards, protection off, stack, record last.
+//!
+//! Constraint kept: each step is idempotent and the record goes last, so that a killed delete is finished by running it
+//! again; atoms that hold data stay behind and are named.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::domain::definition::CellType;
+use crate::domain::fleet::{Fleet, Place};
+use crate::domain::ids::{CellId, Digest};
+use crate::domain::record::{CellRecord, CellState};
+use crate::domain::stack::{Phase, StackDetail, StackResource};
+use crate::domain::template::atoms;
+use crate::ops::World;
+use crate::ops::error::{ErrorKind, OpError};
+use crate::ops::lease::{Claim, HeldLease};
+use crate::ops::poll::{Poller, Wanted};
+
+use super::view::{place_of, unknown_cell};
+
+/// What a delete did.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deleted {
+    /// The cell.
+    pub cell: CellId,
+    /// Name of its stack.
+    pub stack: String,
+    /// Atoms that hold data: they stay, and nothing manages them any more.
+    pub left_behind: Vec<StackResource>,
+}
+
+/// Checks that a cell may be deleted. Nothing is changed.
+pub async fn check(world: &World, fleet: &Fleet, name: &CellId, zero: bool) -> Result<CellRecord, OpError> {
+    let Some(record) = world.control.record(name).await? else {
+        if fleet.cell(name).is_none() {
+            return Err(unknown_cell(fleet, name));
+        }
+        return Err(OpError::new(
+            ErrorKind::Failed,
+            format!("cell {name} has not been provisioned: there is nothing to delete"),
+        )
+        .hint(format!("remove its file to forget it; a stuck stack is handled by `cellctl cell recover {name}`")));
+    };
+    let refuse = |message: String, hint: String| Err(OpError::new(ErrorKind::Refused, message).hint(hint));
+    if fleet.cell(name).is_some_and(|c| c.spec.cell_type == CellType::Zero) && !zero {
+        return refuse(format!("cell {name} is cell zero"), "add --cell-zero if you mean it".to_owned());
+    }
+    if !matches!(record.state, CellState::Cordoned | CellState::Draining | CellState::Deleted) {
+        return refuse(
+            format!("cell {name} is {}: it may get new tenants while it is deleted", record.state.as_str()),
+            format!("run `cellctl cell cordon {name}` first"),
+        );
+    }
+    if record.tenants > 0 {
+        return refuse(
+            format!("cell {name} still holds {} tenants", record.tenants),
+            "move them away first".to_owned(),
+        );
+    }
+    Ok(record)
+}
+
+/// Deletes a cell that `check` has passed.
+pub async fn delete(
+    world: &World,
+    fleet: &Fleet,
+    name: &CellId,
+    zero: bool,
+    claim: &Claim,
+) -> Result<Deleted, OpError> {
+    let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
+    let outcome = delete_locked(world, fleet, name, zero, &lease).await;
+    let released = lease.release().await;
+    let deleted = outcome?;
+    released?;
+    Ok(deleted)
+}
+
+async fn delete_locked(
+    world: &World,
+    fleet: &Fleet,
+    name: &CellId,
+    zero: bool,
+    lease: &HeldLease,
+) -> Result<Deleted, OpError> {
+    // Once more, now that nobody else can change it.
+    let mut record = check(world, fleet, name, zero).await?;
+    let place = place_of(fleet, &record);
+    let stack = record.stack.clone();
+    let detail = world.stacks.describe(&place, stack.as_str()).await?;
+    let detail = detail.filter(|d| d.summary.status.phase() != Phase::Gone);
+    if record.state != CellState::Deleted {
+        record.state = CellState::Deleted;
+        record = world.control.put_record(record, lease.lease()).await?;
+    }
+    let mut left_behind = Vec::new();
+    if let Some(detail) = detail {
+        refuse_foreign(&detail, &record)?;
+        let resources = world.stacks.resources(&place, &detail.summary.id).await?;
+        remove_stack(world, &place, &detail, name).await?;
+        left_behind = still_there(world, &place, resources).await?;
+    }
+    world.control.delete_record(&record, lease.lease()).await?;
+    Ok(Deleted { cell: name.clone(), stack: stack.to_string(), left_behind })
+}
+
+fn refuse_foreign(detail: &StackDetail, record: &CellRecord) -> Result<(), OpError> {
+    let tagged = detail.tags.get(crate::ops::observe::CELL_TAG).map(String::as_str) == Some(record.cell.as_str());
+    let recorded = record.applied.as_ref().is_some_and(|a| a.stack_id == detail.summary.id);
+    if tagged || recorded {
+        return Ok(());
+    }
+    let message = format!("stack {} is not cell {}'s: it was made by somebody else", record.stack, record.cell);
+    Err(OpError::new(ErrorKind::Refused, message).hint("look at it in the console"))
+}
+
+async fn remove_stack(world: &World, place: &Place, detail: &StackDetail, name: &CellId) -> Result<(), OpError> {
+    let id = &detail.summary.id;
+    if detail.protected {
+        world.stacks.protect(place, id, false).await?;
+    }
+    let since_ms = world.clock.now_ms() - 5_000;
+    let token = Digest::of_parts([b"delete".as_slice(), id.as_bytes(), detail.summary.status.as_str().as_bytes()]);
+    world.stacks.delete(place, id, &[], &format!("cellctl-{}", &token.as_str()[..40])).await?;
+    let wanted = Wanted {
+        cell: name.clone(),
+        place: place.clone(),
+        stack_id: id.clone(),
+        changed_from_ms: Some(detail.summary.changed_at_ms),
+        since_ms,
+    };
+    let summary = Poller::new(world.clone()).settled(wanted).await?;
+    if summary.status.phase() == Phase::Gone {
+        return Ok(());
+    }
+    let events = world.stacks.events(place, id, since_ms).await.unwrap_or_default();
+    let cause = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure());
+    let cause = cause.map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
+    let why = cause.or(summary.reason).unwrap_or_else(|| "the service gives no reason".to_owned());
+    let message = format!("stack {} could not be deleted, it is in {}: {why}", summary.name, summary.status);
+    Err(OpError::new(ErrorKind::RollbackFailed, message)
+        .hint(format!("remove the cause and run `cellctl cell delete {name}` again, or `cellctl cell recover {name}`")))
+}
+
+/// Tables that the stack has left behind.
+async fn still_there(
+    world: &World,
+    place: &Place,
+    resources: Vec<StackResource>,
+) -> Result<Vec<StackResource>, OpError> {
+    let mut left = Vec::new();
+    for resource in resources.into_iter().filter(|r| atoms::is_stateful(&r.resource_type)) {
+        let table = resource.resource_type == "AWS::DynamoDB::Table";
+        if !table || world.atoms.table(place, &resource.physical_id).await?.is_some() {
+            left.push(resource);
+        }
+    }
+    Ok(left)
+}

@@ -1,0 +1,268 @@
+//! Getting a stuck stack going again.
+//!
+//! Owns: what to do in each of the states in which CloudFormation leaves a stack. Constraint kept: `look` says what
+//! would be done and changes nothing; `carry_out` does just that, if the stack is still as it was; a stack is deleted
+//! only where nothing that holds data can go with it.
+//! Source: AWS CloudFormation User Guide, "Troubleshooting CloudFormation" and "Continue rolling back an update".
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::domain::fleet::{Fleet, Place};
+use crate::domain::ids::{CellId, Digest};
+use crate::domain::stack::{Phase, StackResource, StackSummary, Stuck};
+use crate::domain::template::atoms;
+use crate::ops::World;
+use crate::ops::error::{ErrorKind, OpError};
+use crate::ops::lease::{Claim, HeldLease};
+use crate::ops::poll::{Poller, Wanted};
+
+use super::view::{place_of, unknown_cell};
+
+/// What is done about a stuck stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "action")]
+pub enum Remedy {
+    /// Nothing is wrong.
+    Nothing,
+    /// An operation is under way; it is waited for.
+    Wait,
+    /// The stack, in which nothing remains, is deleted, so that the cell can be created again.
+    DeleteShell,
+    /// The failed rollback is continued, without the skipped resources.
+    ContinueRollback {
+        /// Resources that are left as they are.
+        skip: Vec<String>,
+    },
+    /// The failed update is taken back.
+    Rollback,
+    /// The failed delete is tried again, leaving these resources behind.
+    DeleteAgain {
+        /// Resources that are left as they are.
+        retain: Vec<String>,
+    },
+    /// Nothing can be done without a person: why.
+    Manual {
+        /// What has to be done by hand.
+        instructions: String,
+    },
+}
+
+/// What recovering a cell would do.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovery {
+    /// The cell.
+    pub cell: CellId,
+    /// Name of its stack.
+    pub stack: String,
+    /// Status of the stack.
+    pub status: String,
+    /// What has happened.
+    pub meaning: String,
+    /// What will be done.
+    pub remedy: Remedy,
+    /// Resources that are still in the stack.
+    pub remaining: Vec<StackResource>,
+    #[serde(skip)]
+    place: Place,
+    #[serde(skip)]
+    summary: StackSummary,
+}
+
+/// What the operator allows beyond the safe remedies.
+#[derive(Debug, Clone, Default)]
+pub struct Choices {
+    /// Resources to leave as they are in a rollback.
+    pub skip: Vec<String>,
+    /// Resources to leave behind in a delete.
+    pub retain: Vec<String>,
+}
+
+/// Looks at a cell's stack and says what would be done.
+pub async fn look(world: &World, fleet: &Fleet, name: &CellId, choices: &Choices) -> Result<Recovery, OpError> {
+    let record = world.control.record(name).await?;
+    let place = match (fleet.cell(name), &record) {
+        (Some(cell), _) => cell.place.clone(),
+        (None, Some(record)) => place_of(fleet, record),
+        (None, None) => return Err(unknown_cell(fleet, name)),
+    };
+    let stack = fleet.stack_of(name);
+    let detail = world.stacks.describe(&place, stack.as_str()).await?;
+    let Some(summary) = detail.map(|d| d.summary).filter(|s| s.status.phase() != Phase::Gone) else {
+        return Err(OpError::new(ErrorKind::Failed, format!("cell {name} has no stack: there is nothing to recover"))
+            .hint(format!("run `cellctl cell create {name}`")));
+    };
+    let resources = world.stacks.resources(&place, &summary.id).await?;
+    let remaining: Vec<StackResource> = resources.into_iter().filter(remains).collect();
+    let (meaning, remedy) = remedy(summary.status.phase(), &remaining, choices);
+    let status = summary.status.to_string();
+    Ok(Recovery { cell: name.clone(), stack: stack.to_string(), status, meaning, remedy, remaining, place, summary })
+}
+
+/// Whether a resource is still there.
+fn remains(resource: &StackResource) -> bool {
+    resource.status != "DELETE_COMPLETE" && !resource.physical_id.is_empty()
+}
+
+fn remedy(phase: Phase, remaining: &[StackResource], choices: &Choices) -> (String, Remedy) {
+    let Phase::Stuck(stuck) = phase else {
+        return match phase {
+            Phase::Moving => ("an operation is under way".to_owned(), Remedy::Wait),
+            Phase::Unknown => (
+                "this version of cellctl does not know the status".to_owned(),
+                by_hand("look at the stack in the console"),
+            ),
+            _ => ("the stack is not stuck".to_owned(), Remedy::Nothing),
+        };
+    };
+    let remedy = match stuck {
+        Stuck::RollbackComplete | Stuck::Review => shell(remaining),
+        Stuck::RollbackFailed => delete_again(remaining, choices),
+        Stuck::CreateFailed => by_hand(
+            "look at what the create has made (it is listed), keep what you need, then delete the stack in the console; \
+             cellctl never deletes a stack in this state",
+        ),
+        Stuck::UpdateRollbackFailed => Remedy::ContinueRollback { skip: choices.skip.clone() },
+        Stuck::UpdateFailed => Remedy::Rollback,
+        Stuck::DeleteFailed => delete_again(remaining, choices),
+    };
+    (stuck.meaning().to_owned(), remedy)
+}
+
+fn by_hand(instructions: &str) -> Remedy {
+    Remedy::Manual { instructions: instructions.to_owned() }
+}
+
+fn shell(remaining: &[StackResource]) -> Remedy {
+    if remaining.is_empty() {
+        return Remedy::DeleteShell;
+    }
+    let names: Vec<&str> = remaining.iter().map(|r| r.logical_id.as_str()).collect();
+    by_hand(&format!("the stack still holds {}: delete or keep them by hand, then delete the stack", names.join(", ")))
+}
+
+/// A delete may go on only if what holds data is left behind.
+fn delete_again(remaining: &[StackResource], choices: &Choices) -> Remedy {
+    let data: Vec<String> = remaining
+        .iter()
+        .filter(|r| atoms::is_stateful(&r.resource_type) && !choices.retain.contains(&r.logical_id))
+        .map(|r| r.logical_id.clone())
+        .collect();
+    if data.is_empty() {
+        return Remedy::DeleteAgain { retain: choices.retain.clone() };
+    }
+    by_hand(&format!("{} may hold data: leave it behind with --retain {}", data.join(", "), data.join(",")))
+}
+
+/// Does what `look` said.
+pub async fn carry_out(world: &World, recovery: &Recovery, claim: &Claim) -> Result<String, OpError> {
+    if let Remedy::Manual { instructions } = &recovery.remedy {
+        let message = format!("stack {} is in {}: {}", recovery.stack, recovery.status, recovery.meaning);
+        return Err(OpError::new(ErrorKind::Refused, message).hint(instructions.clone()));
+    }
+    if recovery.remedy == Remedy::Nothing {
+        return Ok(recovery.status.clone());
+    }
+    let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
+    let outcome = act(world, recovery).await;
+    lease.release().await?;
+    outcome
+}
+
+async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
+    let (place, id) = (&recovery.place, recovery.summary.id.as_str());
+    let since_ms = world.clock.now_ms() - 5_000;
+    let changed = recovery.summary.changed_at_ms.to_string();
+    let token =
+        Digest::of_parts([b"recover".as_slice(), id.as_bytes(), recovery.status.as_bytes(), changed.as_bytes()]);
+    let token = format!("cellctl-{}", &token.as_str()[..40]);
+    match &recovery.remedy {
+        Remedy::DeleteShell => {
+            world.stacks.protect(place, id, false).await?;
+            world.stacks.delete(place, id, &[], &token).await?;
+        }
+        Remedy::DeleteAgain { retain } => {
+            world.stacks.protect(place, id, false).await?;
+            world.stacks.delete(place, id, retain, &token).await?;
+        }
+        Remedy::ContinueRollback { skip } => world.stacks.continue_rollback(place, id, skip, &token).await?,
+        Remedy::Rollback => world.stacks.rollback(place, id, &token).await?,
+        Remedy::Wait | Remedy::Nothing | Remedy::Manual { .. } => {}
+    }
+    let wanted = Wanted {
+        cell: recovery.cell.clone(),
+        place: place.clone(),
+        stack_id: id.to_owned(),
+        changed_from_ms: None,
+        since_ms,
+    };
+    let summary = Poller::new(world.clone()).settled(wanted).await?;
+    match summary.status.phase() {
+        Phase::Complete | Phase::RolledBack | Phase::Gone => Ok(summary.status.to_string()),
+        _ => Err(still_stuck(world, recovery, &summary, since_ms).await),
+    }
+}
+
+async fn still_stuck(world: &World, recovery: &Recovery, summary: &StackSummary, since_ms: i64) -> OpError {
+    let events = world.stacks.events(&recovery.place, &summary.id, since_ms).await.unwrap_or_default();
+    let failed: Vec<_> = events.iter().filter(|e| !e.is_stack() && e.is_failure()).collect();
+    let cause =
+        failed.first().map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
+    let why = cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
+    let names: Vec<&str> = failed.iter().map(|e| e.logical_id.as_str()).collect();
+    let option = if matches!(recovery.remedy, Remedy::ContinueRollback { .. }) { "--skip" } else { "--retain" };
+    let hint = if names.is_empty() {
+        format!("remove the cause, then run `cellctl cell recover {}` again", recovery.cell)
+    } else {
+        format!("remove the cause and run it again, or leave the resource as it is: {option} {}", names.join(","))
+    };
+    OpError::new(
+        ErrorKind::RollbackFailed,
+        format!("stack {} is still stuck, in {}: {why}", recovery.stack, summary.status),
+    )
+    .hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(name: &str, kind: &str) -> StackResource {
+        StackResource {
+            logical_id: name.to_owned(),
+            physical_id: name.to_lowercase(),
+            resource_type: kind.to_owned(),
+            status: "CREATE_COMPLETE".to_owned(),
+        }
+    }
+
+    #[test]
+    fn nothing_that_holds_data_is_deleted() {
+        let table = [resource("Orders", "AWS::DynamoDB::Table")];
+        let choices = Choices::default();
+        for stuck in
+            [Stuck::RollbackComplete, Stuck::Review, Stuck::RollbackFailed, Stuck::DeleteFailed, Stuck::CreateFailed]
+        {
+            let (_, remedy) = remedy(Phase::Stuck(stuck), &table, &choices);
+            assert!(matches!(remedy, Remedy::Manual { .. }), "{stuck:?}: {remedy:?}");
+        }
+        let named = Choices { retain: vec!["Orders".to_owned()], ..Choices::default() };
+        let (_, remedy) = remedy(Phase::Stuck(Stuck::DeleteFailed), &table, &named);
+        assert_eq!(remedy, Remedy::DeleteAgain { retain: vec!["Orders".to_owned()] });
+    }
+
+    #[test]
+    fn each_state_has_its_remedy() {
+        let choices = Choices { skip: vec!["Queue".to_owned()], ..Choices::default() };
+        let of = |stuck| remedy(Phase::Stuck(stuck), &[], &choices).1;
+        assert_eq!(of(Stuck::RollbackComplete), Remedy::DeleteShell);
+        assert_eq!(of(Stuck::Review), Remedy::DeleteShell);
+        assert_eq!(of(Stuck::UpdateFailed), Remedy::Rollback);
+        assert_eq!(of(Stuck::UpdateRollbackFailed), Remedy::ContinueRollback { skip: vec!["Queue".to_owned()] });
+        assert!(matches!(of(Stuck::CreateFailed), Remedy::Manual { .. }));
+        assert_eq!(remedy(Phase::Complete, &[], &choices).1, Remedy::Nothing);
+        assert_eq!(remedy(Phase::Moving, &[], &choices).1, Remedy::Wait);
+    }
+}
