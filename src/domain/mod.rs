@@ -8,3 +8,4 @@ pub mod doc;
 pub mod finding;
 pub mod fleet;
 pub mod ids;
+pub mod secrets;
