@@ -84,6 +84,16 @@ pub fn looks_secret(key: &str, value: &str) -> Option<&'static str> {
     secret_form(value).or_else(|| (is_secret_name(key) && !is_harmless(value)).then_some("a secret, by the key's name"))
 }
 
+/// Whether a line of a file that is about to be shown as an excerpt holds a secret, in any of its `key: value` parts.
+pub fn line_holds_secret(line: &str) -> bool {
+    let part_holds = |part: &str| {
+        let (key, value) = part.split_once(": ").or_else(|| part.split_once('=')).unwrap_or(("", part));
+        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+        looks_secret(bare(key).as_str(), bare(value).as_str()).is_some()
+    };
+    secret_form(line).is_some() || line.split([',', '{', '}', '[', ']']).any(part_holds)
+}
+
 /// What to write in place of a secret. Lambda resolves no `ssm-secure` references in a function's environment
 /// (CloudFormation user guide, "Using dynamic references").
 pub fn reference_hint(function_environment: bool) -> &'static str {
