@@ -177,28 +177,28 @@ fn wrong_choice(options: &Value, site: &Site<'_>) -> Complaint {
 fn wrong_form(site: &Site<'_>) -> Complaint {
     let rule = site.schema["patternErrorMessage"].as_str().unwrap_or("write it in another form");
     let broken =
-        if matches!(site.path.last(), Some(&("name" | "template"))) { name_fault(raw(site.node)) } else { None };
+        if matches!(site.path.last(), Some(&("name" | "template"))) { Some(name_fault(raw(site.node))) } else { None };
     let reason = broken.map(|fault| format!(": it {fault}")).unwrap_or_default();
     complaint("bad-value", format!("{} cannot be {}{reason}", subject(site.path), shown(site)), rule)
 }
 
 /// What it is about a name that CloudFormation, or the longest name built from it, would not take.
-fn name_fault(name: &str) -> Option<&'static str> {
+fn name_fault(name: &str) -> &'static str {
     let odd = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
     if name.is_empty() {
-        Some("is empty")
+        "is empty"
     } else if name.contains(odd) {
-        Some("has a character other than letters, digits and hyphens")
+        "has a character other than letters, digits and hyphens"
     } else if name.contains(|c: char| c.is_ascii_uppercase()) {
-        Some("has upper-case letters")
+        "has upper-case letters"
     } else if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        Some("does not start with a letter")
+        "does not start with a letter"
     } else if name.ends_with('-') {
-        Some("ends with a hyphen")
+        "ends with a hyphen"
     } else if name.contains("--") {
-        Some("has two hyphens in a row")
+        "has two hyphens in a row"
     } else {
-        Some("is too long")
+        "is too long"
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn check(kind: DefinitionKind, root: &Node, value: &Value, report: &m
     if compiled.validator.is_valid(value) {
         return true;
     }
-    let errors: Vec<_> = compiled.validator.iter_errors(value).take(FINDINGS_MAX).collect();
+    let errors: Vec<_> = compiled.validator.iter_errors(value).take(FINDINGS_MAX + 1).collect();
     let typos = near_misses(&errors, &compiled.document);
     for error in &errors {
         place(error, &compiled.document, root, &typos, report);
@@ -61,7 +61,7 @@ fn place(
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
             let known = known_fields(error, document);
-            for field in unexpected.iter().take(FINDINGS_MAX) {
+            for field in unexpected.iter().take(FINDINGS_MAX + 1) {
                 report.key(&joined(&path, field), complaint::unknown_field(field, &path, &known));
             }
         }
@@ -76,7 +76,7 @@ fn place(
             report.key(&joined(&path, key), complaint::bad_key(key, &path, parent_schema(error, document)));
         }
         Kind::MaxProperties { .. } | Kind::MaxItems { .. } => {
-            report.key(&path, bad_value(error, document, root, &path))
+            report.key(&path, bad_value(error, document, root, &path));
         }
         _ => report.value(&path, bad_value(error, document, root, &path)),
     }

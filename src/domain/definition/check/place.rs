@@ -61,8 +61,8 @@ fn check_account(spec: &CellSpec, of_fleet: Option<&str>, report: &mut Report<'_
     }
 }
 
-/// Roles must be of the Region's partition, and an alarm notifies topics of its own Region only (CloudWatch user
-/// guide, "Using Amazon CloudWatch alarms").
+/// Roles must be of the Region's partition, and an alarm notifies topics of its own Region only (`CloudWatch` user
+/// guide, "Using alarms").
 fn check_regions(spec: &CellSpec, region: &str, report: &mut Report<'_>) {
     let partition = partition_of(region);
     for (field, arn) in [("roleArn", &spec.role_arn), ("alarmTopic", &spec.alarm_topic)] {
