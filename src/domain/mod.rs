@@ -5,6 +5,7 @@
 
 pub mod definition;
 pub mod doc;
+pub mod emit;
 pub mod finding;
 pub mod fleet;
 pub mod ids;
@@ -12,6 +13,7 @@ pub mod lock;
 pub mod plan;
 pub mod rate;
 pub mod record;
+pub mod secrets;
 pub mod select;
 pub mod stack;
 pub mod template;

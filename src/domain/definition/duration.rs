@@ -11,6 +11,11 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct Seconds(pub u32);
 
+impl Seconds {
+    /// What the schema accepts: no text that matches is too long for 32 bits of seconds.
+    pub const PATTERN: &str = "^([0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,5}h|[0-9]{1,4}d)$";
+}
+
 /// The units, largest first, with their length in seconds.
 const UNITS: [(char, u32); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
@@ -55,7 +60,7 @@ impl JsonSchema for Seconds {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^[0-9]{1,9}[smhd]$",
+            "pattern": Self::PATTERN,
             "description": "A whole number and a unit: 30s, 5m, 2h or 14d."
         })
     }

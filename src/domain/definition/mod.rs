@@ -4,10 +4,20 @@
 //! that needs no template. Constraint kept: a `CellSpec` that left `check` is one that cellctl can render, name and
 //! provision; nothing later validates it again.
 
+pub mod check;
+mod complaint;
 pub mod duration;
+mod maps;
+mod report;
+mod resolve;
+pub mod schema;
+mod shape;
 pub mod types;
 
+pub use check::{Checked, Examined, Settings, assemble, check, examine};
 pub use duration::Seconds;
+pub use report::SourceFile;
+pub use schema::{DefinitionKind, schema};
 pub use types::{
     Capacity, CellFile, CellMetadata, CellSpec, CellType, FleetFile, FleetMetadata, FleetSpec, Function, Index,
     KeyType, Projection, Queue, QueueTenant, Table, TableTenant, TenantBy,

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Seconds;
+use super::{Seconds, maps};
 
 /// `cells/fleet.yaml`: what all cells of one application in one environment share.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,7 @@ pub struct FleetMetadata {
     pub name: String,
     /// Labels for people and selectors.
     #[serde(default)]
+    #[schemars(schema_with = "maps::labels")]
     pub labels: IndexMap<String, String>,
 }
 
@@ -54,7 +55,7 @@ pub struct FleetSpec {
     pub template: Option<String>,
     /// Tags on every stack of the fleet; CloudFormation passes them on to the resources.
     #[serde(default)]
-    #[schemars(length(max = 40))]
+    #[schemars(schema_with = "maps::tags")]
     pub tags: IndexMap<String, String>,
     /// Number of stacks changed at a time: a number; auto when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +92,7 @@ pub struct CellMetadata {
     pub name: String,
     /// Labels for people and selectors.
     #[serde(default)]
+    #[schemars(schema_with = "maps::labels")]
     pub labels: IndexMap<String, String>,
 }
 
@@ -148,19 +150,23 @@ pub struct CellSpec {
     pub capacity: Capacity,
     /// `DynamoDB` tables, by name.
     #[serde(default)]
+    #[schemars(schema_with = "maps::atoms::<Table>")]
     pub tables: IndexMap<String, Table>,
     /// SQS queues, by name.
     #[serde(default)]
+    #[schemars(schema_with = "maps::atoms::<Queue>")]
     pub queues: IndexMap<String, Queue>,
     /// Lambda functions, by name.
     #[serde(default)]
+    #[schemars(schema_with = "maps::atoms::<Function>")]
     pub functions: IndexMap<String, Function>,
     /// Values for the parameters of a CloudFormation template of your own.
     #[serde(default)]
+    #[schemars(schema_with = "maps::parameters")]
     pub parameters: IndexMap<String, String>,
     /// Tags on the cell's stack, beside those of the fleet.
     #[serde(default)]
-    #[schemars(length(max = 40))]
+    #[schemars(schema_with = "maps::tags")]
     pub tags: IndexMap<String, String>,
     /// Days for which the functions' logs are kept; 30 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,7 +219,7 @@ pub struct Table {
     pub attributes: IndexMap<String, KeyType>,
     /// Global secondary indexes, by name.
     #[serde(default)]
-    #[schemars(length(max = 20))]
+    #[schemars(schema_with = "maps::indexes")]
     pub indexes: IndexMap<String, Index>,
     /// Attribute that holds the time of expiry, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -367,5 +373,6 @@ pub struct Function {
     pub reserved_concurrency: Option<u32>,
     /// Environment variables. A secret goes in as a dynamic reference, never as text.
     #[serde(default)]
+    #[schemars(schema_with = "maps::environment")]
     pub environment: IndexMap<String, String>,
 }

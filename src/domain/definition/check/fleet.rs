@@ -1,0 +1,47 @@
+//! The fleet's own file, and the fleet that is made of it.
+
+use std::collections::BTreeMap;
+
+use super::super::FleetFile;
+use super::super::report::{Report, complaint};
+use super::values;
+use crate::domain::finding::Finding;
+use crate::domain::fleet::{Cell, Fleet, Place};
+
+/// What the stacks begin with that hold a fleet's control state (`StackName::of_control`).
+const RESERVED: &str = "cellctl";
+
+/// Checks what the schema cannot: a name that is cellctl's own, and secrets in the fleet's tags.
+pub(super) fn check(definition: &FleetFile, report: &mut Report<'_>) {
+    let name = definition.metadata.name.as_str();
+    if name == RESERVED || name.strip_prefix(RESERVED).is_some_and(|rest| rest.starts_with('-')) {
+        let message = format!("the fleet name `{name}` is reserved: cellctl's own stacks begin with `{RESERVED}-`");
+        report.value(&["metadata", "name"], complaint("reserved-name", message, "choose another name"));
+    }
+    values::check_secrets(&["spec", "tags"], &definition.spec.tags, false, report);
+}
+
+/// The finding when no file describes the fleet.
+pub(super) fn missing() -> Finding {
+    Finding::error("missing-fleet", "fleet.yaml", "there is no fleet.yaml with `kind: Fleet`")
+        .hint("write one with `apiVersion: cellctl/v1`, `kind: Fleet`, `metadata.name` and `spec.region`")
+}
+
+/// The fleet; `None` only where a name escaped the schema, which the shape check rules out.
+pub(super) fn build(file: &FleetFile, cells: Vec<Cell>) -> Option<Fleet> {
+    let account = file.spec.account.as_deref().map(str::parse).transpose().ok()?;
+    Some(Fleet {
+        name: file.metadata.name.parse().ok()?,
+        labels: sorted(file.metadata.labels.iter()),
+        control: Place { region: file.spec.region.parse().ok()?, account, role_arn: None },
+        tags: sorted(file.spec.tags.iter()),
+        concurrency: file.spec.concurrency,
+        max_failures: file.spec.max_failures,
+        cells,
+    })
+}
+
+/// A mapping in the order of its keys.
+pub(super) fn sorted<'a>(entries: impl Iterator<Item = (&'a String, &'a String)>) -> BTreeMap<String, String> {
+    entries.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
