@@ -1,5 +1,7 @@
 //! cellctl provisions and operates fleets of cells: full, isolated copies of an application, each for a share of its
 //! tenants. `docs/architecture.md` has the map of the modules and the constraints that each keeps.
 
+pub mod cli;
 pub mod domain;
 pub mod fs;
+pub mod local;
