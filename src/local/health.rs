@@ -71,17 +71,16 @@ async fn ask(port: u16, path: &str) -> Result<Value, Box<dyn Error + Send + Sync
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(path).header(header::HOST, format!("127.0.0.1:{port}")).body(Empty::<Bytes>::new())?;
-    let exchange = async {
+    let exchange = async move {
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
         if status.is_success() { Ok(serde_json::from_slice(&body)?) } else { Err(format!("status {status}").into()) }
     };
-    // Both are needed: the connection moves the bytes that the exchange waits for.
-    tokio::select! {
-        answer = exchange => answer,
-        result = connection => Err(result.err().map_or_else(|| "the connection was closed".into(), Into::into)),
-    }
+    // The connection moves the bytes that the exchange waits for, and ends when the exchange drops the sender. Its
+    // errors reach the exchange, too.
+    let (answer, _) = tokio::join!(exchange, connection);
+    answer
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ async fn an_endpoint_that_was_killed_is_started_anew() {
     assert!(matches!(status(&settings, &options.name).await.expect("status"), Status::Ended { .. }));
     let mut events = Vec::new();
     let second = up(&settings, &options, &mut |event| events.push(event)).await.expect("up").instance;
-    assert!(events.contains(&LocalEvent::StaleRemoved { endpoint: first.endpoint }));
+    assert!(events.contains(&LocalEvent::StaleRemoved { endpoint: first.endpoint.clone() }));
     assert_ne!(pid_of(&second), pid_of(&first));
     down(&settings, &options.name, &mut |_| {}).await.expect("down");
 }
