@@ -2,7 +2,9 @@
 //! tenants. `docs/architecture.md` has the map of the modules and the constraints that each keeps.
 
 pub mod aws;
+pub mod cli;
 pub mod domain;
 pub mod fs;
+pub mod local;
 pub mod ops;
 pub mod ports;
