@@ -5,6 +5,7 @@
 
 pub mod definition;
 pub mod doc;
+pub mod emit;
 pub mod finding;
 pub mod fleet;
 pub mod ids;
