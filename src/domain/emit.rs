@@ -31,6 +31,13 @@ pub fn to_yaml(node: &Node) -> String {
     out
 }
 
+/// `text` as a double-quoted scalar.
+pub fn quote(text: &str) -> String {
+    let mut out = String::new();
+    quoted(&mut out, text);
+    out
+}
+
 fn root_tag(out: &mut String, node: &Node) {
     if let Some(tag) = &node.tag {
         out.push_str(tag);

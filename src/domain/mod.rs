@@ -9,3 +9,4 @@ pub mod emit;
 pub mod finding;
 pub mod fleet;
 pub mod ids;
+pub mod template;
