@@ -9,4 +9,5 @@ pub mod emit;
 pub mod finding;
 pub mod fleet;
 pub mod ids;
+pub mod secrets;
 pub mod template;
