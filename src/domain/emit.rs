@@ -141,7 +141,8 @@ fn indent(out: &mut String, depth: usize) {
 pub(crate) fn is_plain_safe(text: &str) -> bool {
     const FIRST_REFUSED: &str = "?:,[]{}#&*!|>'\"%@`=<";
     let Some(first) = text.chars().next() else { return false };
-    let after_dash = text.strip_prefix('-').map(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.'));
+    let after_dash =
+        text.strip_prefix('-').map(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '.'));
     !FIRST_REFUSED.contains(first)
         && after_dash.unwrap_or(true)
         && !text.starts_with("...")

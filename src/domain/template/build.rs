@@ -117,7 +117,12 @@ pub(super) fn build(parse: ParseText, file: &str, text: &str, fleet: &str) -> Re
 fn check_size(body: &str, report: &mut Report<'_>) {
     if body.len() > BODY_BYTES_MAX {
         let message = format!("the template has {} bytes; CloudFormation takes {BODY_BYTES_MAX}", body.len());
-        report.error("template-too-large", Position::default(), message, "split the cell's resources into nested stacks");
+        report.error(
+            "template-too-large",
+            Position::default(),
+            message,
+            "split the cell's resources into nested stacks",
+        );
     }
 }
 

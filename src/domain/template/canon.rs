@@ -43,9 +43,9 @@ impl Canon {
         match &node.value {
             Value::Scalar { text, .. } => Self::Text(text.to_string()),
             Value::Sequence(items) => Self::List(items.iter().map(Self::of).collect()),
-            Value::Mapping(pairs) => Self::Map(
-                pairs.iter().map(|(k, v)| (k.as_str().unwrap_or_default().to_owned(), Self::of(v))).collect(),
-            ),
+            Value::Mapping(pairs) => {
+                Self::Map(pairs.iter().map(|(k, v)| (k.as_str().unwrap_or_default().to_owned(), Self::of(v))).collect())
+            }
         }
     }
 

@@ -177,5 +177,6 @@ fn condition(node: &Node, names: &Names<'_>, report: &mut Report<'_>) {
 }
 
 fn suggestion<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    did_you_mean(name, known).map_or_else(|| "define it, or correct the name".to_owned(), |n| format!("did you mean `{n}`?"))
+    did_you_mean(name, known)
+        .map_or_else(|| "define it, or correct the name".to_owned(), |n| format!("did you mean `{n}`?"))
 }

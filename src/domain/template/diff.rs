@@ -96,7 +96,9 @@ fn kind_of_known(atom: &Atom, properties: &[&str]) -> ChangeKind {
 
 /// Whether a change at `changed` is one of `path`: the same, within it, or around it.
 fn touches(changed: &str, path: &str) -> bool {
-    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
     within(changed, path) || within(path, changed)
 }
 
@@ -148,7 +150,10 @@ mod tests {
     fn a_new_name_replaces_a_table() {
         let changes = of(TABLE, &TABLE.replace("TableName: a", "TableName: b"));
         assert_eq!(changes[0].kind, ChangeKind::Replaced("TableName changed".to_owned()));
-        assert_eq!((changes[0].properties.as_slice(), changes[0].stateful), (["Properties.TableName".to_owned()].as_slice(), true));
+        assert_eq!(
+            (changes[0].properties.as_slice(), changes[0].stateful),
+            (["Properties.TableName".to_owned()].as_slice(), true)
+        );
     }
 
     #[test]

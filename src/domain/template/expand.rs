@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Enumerator, Object};
+use minijinja::value::{Enumerator, Object, Serde};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, context};
 
 use super::context::Fields;
@@ -57,8 +57,8 @@ impl Expander {
     ) -> Result<Expansion, Finding> {
         let cell = Arc::new(Tracked::new(cell));
         let values = context! {
-            fleet => Value::from_serialize(fleet),
-            artifacts => Value::from_serialize(artifacts),
+            fleet => Value::from(Serde(fleet)),
+            artifacts => Value::from(Serde(artifacts)),
             cell => Value::from_dyn_object(Arc::clone(&cell)),
         };
         let mut output = Bounded::default();
@@ -104,7 +104,7 @@ struct Tracked {
 
 impl Tracked {
     fn new(cell: &Fields) -> Self {
-        let fields = cell.iter().map(|(name, value)| (*name, Value::from_serialize(value))).collect();
+        let fields = cell.iter().map(|(name, value)| (*name, Value::from(Serde(value)))).collect();
         Self { fields, used: Mutex::default() }
     }
 
@@ -166,8 +166,18 @@ fn finding(error: &Error, file: &str, text: &str) -> Finding {
 /// What to do about an error, from its kind and from the expression it stands in.
 fn hint(kind: ErrorKind, words: &str) -> String {
     const NAMES: [&str; 12] = [
-        "cell.name", "cell.type", "cell.region", "cell.account", "cell.labels", "cell.capacity", "cell.tables",
-        "cell.queues", "cell.functions", "cell.parameters", "cell.logRetentionDays", "cell.alarmTopic",
+        "cell.name",
+        "cell.type",
+        "cell.region",
+        "cell.account",
+        "cell.labels",
+        "cell.capacity",
+        "cell.tables",
+        "cell.queues",
+        "cell.functions",
+        "cell.parameters",
+        "cell.logRetentionDays",
+        "cell.alarmTopic",
     ];
     match kind {
         ErrorKind::UndefinedError => did_you_mean(words, NAMES).map_or_else(

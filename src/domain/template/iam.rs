@@ -85,7 +85,12 @@ fn check_statement(id: &str, statement: &Node, report: &mut Report<'_>) {
     for resource in statement.get("Resource").map(one_or_many).unwrap_or_default() {
         for pieces in sub::flatten(resource).iter().filter(|pieces| !is_confined(pieces)) {
             let message = format!("a policy of {id} reaches beyond the cell: Resource {:?}", text_of(pieces));
-            refuse(resource.at, message, "name the resource with !GetAtt, or begin its name with ${AWS::StackName}-", report);
+            refuse(
+                resource.at,
+                message,
+                "name the resource with !GetAtt, or begin its name with ${AWS::StackName}-",
+                report,
+            );
         }
     }
 }
@@ -146,7 +151,8 @@ fn text_of(pieces: &[Piece]) -> String {
 pub(super) fn broadens(old: Option<&Node>, new: &Node) -> bool {
     let grants = |node: Option<&Node>| node.map(|n| grants(&Canon::of(n))).unwrap_or_default();
     let (before, after) = (grants(old), grants(Some(new)));
-    after.allowed.difference(&before.allowed).next().is_some() || before.denied.difference(&after.denied).next().is_some()
+    after.allowed.difference(&before.allowed).next().is_some()
+        || before.denied.difference(&after.denied).next().is_some()
 }
 
 /// Who may do what with what under which condition, one entry for each combination.
@@ -188,7 +194,11 @@ fn add(statement: &Canon, found: &mut Grants) {
     for action in or_absent(actions.one_or_many().into_iter().cloned().collect()) {
         for resource in or_absent(resources.one_or_many().into_iter().cloned().collect()) {
             let entry = [action.clone(), resource].into_iter().chain(rest.clone()).collect();
-            if denied { found.denied.insert(entry) } else { found.allowed.insert(entry) };
+            if denied {
+                found.denied.insert(entry)
+            } else {
+                found.allowed.insert(entry)
+            };
         }
     }
 }

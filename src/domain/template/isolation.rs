@@ -26,7 +26,8 @@ fn foreign_cell<'f>(fleet: &'f Fleet, own: &CellId, text: &str) -> Option<&'f Ce
     let prefix = format!("{}-", fleet.name);
     let follows_name = |before: &str| before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '-');
     text.match_indices(&prefix).filter(|(at, _)| !follows_name(&text[..*at])).find_map(|(at, _)| {
-        let named: Vec<&CellId> = candidates(&text[at + prefix.len()..]).filter_map(|id| fleet.cell(&id)).map(|c| &c.id).collect();
+        let named: Vec<&CellId> =
+            candidates(&text[at + prefix.len()..]).filter_map(|id| fleet.cell(&id)).map(|c| &c.id).collect();
         if named.contains(&own) { None } else { named.first().copied() }
     })
 }

@@ -5,12 +5,12 @@
 //! every machine, and nothing that breaks a guard leaves this module as a stack.
 
 pub mod atoms;
+mod build;
 mod canon;
 mod check;
 mod context;
 pub mod diff;
 mod expand;
-mod build;
 mod guards;
 mod iam;
 mod isolation;
@@ -19,7 +19,7 @@ mod report;
 pub mod source;
 mod sub;
 
-pub use diff::{ChangeKind, ResourceChange, diff};
 pub use build::{Injection, Parameter, PhysicalName, RenderedTemplate};
+pub use diff::{ChangeKind, ResourceChange, diff};
 pub use render::{ParseText, RenderedStack, Renderer};
 pub use source::TemplateSource;

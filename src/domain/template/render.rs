@@ -228,9 +228,10 @@ fn parameters(
     for name in cell.spec.parameters.keys().filter(|name| !declared(name)) {
         let hint = did_you_mean(name, rendered.parameters.iter().map(|p| p.name.as_str()));
         let message = format!("the template {} has no parameter {name:?}", cell.template);
-        findings.push(Finding::error("unknown-parameter", &cell.file, message).hint(
-            hint.map_or_else(|| "remove it, or declare it under Parameters".to_owned(), |h| format!("did you mean `{h}`?")),
-        ));
+        findings.push(Finding::error("unknown-parameter", &cell.file, message).hint(hint.map_or_else(
+            || "remove it, or declare it under Parameters".to_owned(),
+            |h| format!("did you mean `{h}`?"),
+        )));
     }
     let mut values = BTreeMap::new();
     for parameter in &rendered.parameters {

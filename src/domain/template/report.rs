@@ -17,8 +17,21 @@ impl<'a> Report<'a> {
     }
 
     /// Adds an error at a place of the text.
-    pub(super) fn error(&mut self, code: &'static str, at: Position, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        at: Position,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
         self.findings.push(Finding::error(code, self.file, message).at(at, self.text).hint(hint));
+    }
+
+    /// Adds an error about a secret: its line is not shown.
+    pub(super) fn secret(&mut self, code: &'static str, at: Position, message: &str, hint: &str) {
+        let mut finding = Finding::error(code, self.file, message).hint(hint);
+        (finding.line, finding.column) = (at.line, at.column);
+        self.findings.push(finding);
     }
 
     /// The findings, in the order of their lines; as an error when one of them is an error.
