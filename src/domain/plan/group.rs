@@ -72,14 +72,13 @@ fn key(step: &Step) -> Key<'_> {
 }
 
 fn risk(step: &Step, changes: &[ResourceChange]) -> Risk {
-    let any = |kind: ChangeKind| changes.iter().any(|c| c.kind == kind);
     match step.action {
         Action::Blocked => Risk::Blocked,
         Action::Create => Risk::Creation,
         Action::Wait | Action::None => Risk::Wait,
-        Action::Update if any(ChangeKind::Replaced) || any(ChangeKind::MaybeReplaced) => Risk::Replacement,
+        Action::Update if changes.iter().any(ResourceChange::replaces) => Risk::Replacement,
         Action::Update if changes.iter().any(|c| c.broadens_iam) => Risk::Broadened,
-        Action::Update if any(ChangeKind::Removed) => Risk::Deletion,
+        Action::Update if changes.iter().any(|c| c.kind == ChangeKind::Removed) => Risk::Deletion,
         Action::Update => Risk::Modification,
     }
 }

@@ -150,9 +150,7 @@ fn allowed_of(cell: &CellId, allowed: &BTreeSet<String>) -> BTreeSet<String> {
 
 /// Atoms that hold data, that the change would replace or remove, and that nobody allowed.
 fn endangered(changes: &[ResourceChange], allowed: &BTreeSet<String>) -> Option<Vec<String>> {
-    let dangerous = |c: &&ResourceChange| {
-        c.stateful && matches!(c.kind, ChangeKind::Removed | ChangeKind::Replaced | ChangeKind::MaybeReplaced)
-    };
+    let dangerous = |c: &&ResourceChange| c.stateful && (c.replaces() || c.kind == ChangeKind::Removed);
     let atoms = changes.iter().filter(dangerous).map(|c| c.logical_id.clone()).filter(|atom| !allowed.contains(atom));
     let atoms: Vec<String> = atoms.collect();
     (!atoms.is_empty()).then_some(atoms)

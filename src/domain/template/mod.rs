@@ -1,36 +1,25 @@
-//! placeholder merged from branch tmpl
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum ChangeKind {
-    Added,
-    Removed,
-    Modified,
-    Replaced,
-    MaybeReplaced,
-}
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct ResourceChange {
-    pub logical_id: String,
-    pub resource_type: String,
-    pub kind: ChangeKind,
-    pub properties: Vec<String>,
-    pub stateful: bool,
-    pub broadens_iam: bool,
-}
+//! From a cell's definition to the CloudFormation stack that it asks for.
+//!
+//! Owns: the expansion of templates, their checks, the guards that every stack must meet, and the difference between
+//! two templates. Constraint kept: the same fleet, templates and function code give the same bytes and digests on
+//! every machine, and nothing that breaks a guard leaves this module as a stack.
 
-impl ResourceChange {
-    pub fn adds_table(&self) -> bool {
-        self.kind == ChangeKind::Added && self.resource_type == "AWS::DynamoDB::Table"
-    }
-}
-pub mod diff {
-    use super::ResourceChange;
-    use crate::domain::doc::Node;
-    pub fn diff(_: &Node, _: &Node) -> Vec<ResourceChange> {
-        Vec::new()
-    }
-}
-pub mod atoms {
-    pub fn is_stateful(t: &str) -> bool {
-        t == "AWS::DynamoDB::Table"
-    }
-}
+pub mod atoms;
+mod build;
+mod canon;
+mod check;
+mod context;
+pub mod diff;
+mod expand;
+mod guards;
+mod iam;
+mod isolation;
+pub mod render;
+mod report;
+pub mod source;
+mod sub;
+
+pub use build::{Injection, Parameter, PhysicalName, RenderedTemplate};
+pub use diff::{ChangeKind, ResourceChange, diff};
+pub use render::{ParseText, RenderedStack, Renderer};
+pub use source::TemplateSource;
