@@ -7,4 +7,5 @@ pub mod domain;
 pub mod fs;
 pub mod local;
 pub mod ops;
+pub mod output;
 pub mod ports;

@@ -1,0 +1,169 @@
+//! Output: data on stdout, everything else on stderr.
+//!
+//! Owns: every byte that cellctl prints. Constraint kept: nothing else in the program writes to the standard streams;
+//! machine formats carry a versioned schema name; a reader that goes away ends the output quietly.
+
+pub mod cells;
+pub mod findings;
+pub mod plan;
+pub mod progress;
+pub mod report;
+pub mod style;
+pub mod table;
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::ops::OpError;
+
+pub use style::Style;
+
+/// In which form data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// One JSON document a line, events included.
+    Ndjson,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// The form of the data.
+    pub format: Format,
+    /// Whether stdout may carry colours.
+    pub color_out: bool,
+    /// Whether stderr may carry colours.
+    pub color_err: bool,
+    /// Whether everything but data and errors is left out.
+    pub quiet: bool,
+}
+
+/// Prints.
+pub struct Printer {
+    options: Options,
+    /// Keeps lines whole when several tasks print.
+    turn: Mutex<()>,
+}
+
+/// A document for machines: the name of its schema, and the data.
+#[derive(Serialize)]
+struct Document<'a, T: Serialize> {
+    schema: &'a str,
+    data: &'a T,
+}
+
+impl Printer {
+    /// A printer with these options.
+    pub fn new(options: Options) -> Self {
+        Self { options, turn: Mutex::default() }
+    }
+
+    /// The options.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Colours for text on stdout.
+    pub fn style(&self) -> Style {
+        Style::new(self.options.color_out)
+    }
+
+    /// Colours for text on stderr.
+    pub fn style_err(&self) -> Style {
+        Style::new(self.options.color_err)
+    }
+
+    /// Prints a result: the text for people, the document for machines.
+    pub fn result<T: Serialize>(&self, schema: &str, data: &T, text: impl FnOnce(Style) -> String) {
+        match self.options.format {
+            Format::Text => self.data(&text(self.style())),
+            Format::Json => self.document(schema, data, true),
+            Format::Ndjson => self.document(schema, data, false),
+        }
+    }
+
+    /// Prints a document for machines.
+    pub fn document<T: Serialize>(&self, schema: &str, data: &T, pretty: bool) {
+        let document = Document { schema, data };
+        let text = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) };
+        match text {
+            Ok(text) => self.data(&text),
+            Err(error) => self.note(&format!("error: the result cannot be written as JSON: {error}")),
+        }
+    }
+
+    /// Prints data as it is, with a line end where it lacks one.
+    pub fn data(&self, text: &str) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        write_to(&mut std::io::stdout().lock(), text);
+    }
+
+    /// Tells people something on stderr, unless they want quiet.
+    pub fn note(&self, text: &str) {
+        if !self.options.quiet {
+            self.always(text);
+        }
+    }
+
+    /// Tells people something on stderr that they must not miss.
+    pub fn always(&self, text: &str) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        write_to(&mut std::io::stderr().lock(), text);
+    }
+
+    /// Prints an error.
+    pub fn error(&self, error: &OpError) {
+        if self.options.format != Format::Text {
+            let data = serde_json::json!({
+                "kind": error.kind,
+                "message": error.message,
+                "hint": error.hint,
+                "findings": error.findings,
+                "exitCode": error.exit_code(),
+            });
+            let document = Document { schema: "cellctl.error/v1", data: &data };
+            self.always(&serde_json::to_string(&document).unwrap_or_default());
+            return;
+        }
+        let style = self.style_err();
+        if !error.findings.is_empty() {
+            self.always(findings::text(&error.findings, style).trim_end());
+        }
+        self.always(&format!("{} {}", style.bad("error:"), error.message));
+        if let Some(hint) = &error.hint {
+            self.always(&format!("{} {hint}", style.strong("hint:")));
+        }
+    }
+
+    /// Asks a question on a terminal. `None` where nobody can answer.
+    pub fn ask(&self, question: &str) -> Option<bool> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        {
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stderr = std::io::stderr().lock();
+            // A terminal that cannot be written to cannot be answered either.
+            let written = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+            if written.is_err() {
+                return None;
+            }
+        }
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Writes a whole text. An error means that the reader is gone (a closed pipe): then there is nobody to tell.
+fn write_to(stream: &mut impl Write, text: &str) {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let _ =
+        stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(end.as_bytes())).and_then(|()| stream.flush());
+}
