@@ -85,7 +85,8 @@ fn wrong_type(kind: &TypeKind, site: &Site<'_>) -> Complaint {
         TypeKind::Multiple(several) => several.iter().next().unwrap_or(JsonType::Object),
     };
     let found = found_words(site);
-    let message = format!("{} is {found}, but must be {}", subject(site.path), type_words(expected));
+    let expected_words = if is_duration(site) { "a duration, such as `5m`" } else { type_words(expected) };
+    let message = format!("{} is {found}, but must be {expected_words}", subject(site.path));
     complaint("wrong-type", message, type_hint(expected, site))
 }
 
@@ -117,8 +118,8 @@ fn type_hint(expected: JsonType, site: &Site<'_>) -> String {
     match (expected, site.value) {
         (_, Value::Null) => "give it a value, or remove the line".to_owned(),
         (JsonType::String, Value::Number(_)) if example == "account" => account_hint(text),
-        (JsonType::String, Value::Number(_)) if site.schema["pattern"] == Seconds::PATTERN => {
-            format!("add a unit: `{text}s`, `{text}m`, `{text}h` or `{text}d`")
+        (JsonType::String, Value::Number(_)) if is_duration(site) => {
+            format!("add a unit: `{text}s` for seconds; `m`, `h` and `d` are minutes, hours and days")
         }
         (JsonType::String, Value::Number(_) | Value::Bool(_)) => format!("put it in quotes: \"{text}\""),
         (JsonType::Boolean, Value::String(_)) => boolean_hint(site.node),
@@ -127,10 +128,23 @@ fn type_hint(expected: JsonType, site: &Site<'_>) -> String {
         (JsonType::Integer, Value::String(_)) => "write digits only, without a unit or a separator".to_owned(),
         (JsonType::Array, Value::String(_)) => format!("write a list: `{example}: [{text}]`"),
         (JsonType::Object, Value::Array(_)) => "write `name:` lines without the leading hyphens".to_owned(),
-        (JsonType::Object, _) => "write its fields below it, indented".to_owned(),
+        (JsonType::Object, _) => fields_hint(example, site.schema),
         (JsonType::Array, _) => format!("write a list: `{example}: [one, two]`"),
         _ => format!("write {} here", type_words(expected)),
     }
+}
+
+fn is_duration(site: &Site<'_>) -> bool {
+    site.schema["pattern"] == Seconds::PATTERN
+}
+
+fn fields_hint(field: &str, schema: &Value) -> String {
+    let known: Vec<&str> =
+        schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    if known.is_empty() {
+        return format!("write `name: value` lines below `{field}:`, indented");
+    }
+    format!("write its fields below `{field}:`, indented: {}", list(&known))
 }
 
 fn account_hint(text: &str) -> String {
@@ -204,7 +218,8 @@ fn name_fault(name: &str) -> &'static str {
 
 fn wrong_length(site: &Site<'_>) -> Complaint {
     let length = site.value.as_str().map_or(0, |text| text.chars().count());
-    let message = format!("{} is {} characters long", subject(site.path), length);
+    let found = if length == 0 { "empty".to_owned() } else { format!("{length} characters long") };
+    let message = format!("{} is {found}", subject(site.path));
     complaint("bad-value", message, format!("use {} characters", bounds(site.schema, "minLength", "maxLength")))
 }
 

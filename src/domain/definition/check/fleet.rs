@@ -11,14 +11,15 @@ use crate::domain::fleet::{Cell, Fleet, Place};
 /// What the stacks begin with that hold a fleet's control state (`StackName::of_control`).
 const RESERVED: &str = "cellctl";
 
-/// Checks what the schema cannot: a name that is cellctl's own, and secrets in the fleet's tags.
+/// Checks what the schema cannot: a name that is cellctl's own, and secrets in labels and tags.
 pub(super) fn check(definition: &FleetFile, report: &mut Report<'_>) {
     let name = definition.metadata.name.as_str();
     if name == RESERVED || name.strip_prefix(RESERVED).is_some_and(|rest| rest.starts_with('-')) {
         let message = format!("the fleet name `{name}` is reserved: cellctl's own stacks begin with `{RESERVED}-`");
         report.value(&["metadata", "name"], complaint("reserved-name", message, "choose another name"));
     }
-    values::check_secrets(&["spec", "tags"], &definition.spec.tags, false, report);
+    values::check_public(&["metadata", "labels"], &definition.metadata.labels, report);
+    values::check_public(&["spec", "tags"], &definition.spec.tags, report);
 }
 
 /// The finding when no file describes the fleet.

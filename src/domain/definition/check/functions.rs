@@ -8,6 +8,7 @@ use super::super::report::{Report, complaint};
 use super::super::{CellSpec, Function, Seconds};
 use super::{queues, values};
 use crate::domain::finding::did_you_mean;
+use crate::domain::secrets::reference_hint;
 
 /// Time-out of a function that names none.
 pub(super) const TIMEOUT_DEFAULT: Seconds = Seconds(30);
@@ -52,13 +53,13 @@ fn check_references(path: &[&str; 3], spec: &CellSpec, function: &Function, repo
                 report.value(&at, complaint("duplicate-reference", message, "remove one of the two"));
             } else if !known.contains(&name.as_str()) {
                 let message = format!("`{field}` names `{name}`, but the cell has no such {kind}");
-                report.value(&at, complaint("unknown-reference", message, reference_hint(name, kind, known)));
+                report.value(&at, complaint("unknown-reference", message, unknown_hint(name, kind, known)));
             }
         }
     }
 }
 
-fn reference_hint(name: &str, kind: &str, known: &[&str]) -> String {
+fn unknown_hint(name: &str, kind: &str, known: &[&str]) -> String {
     if let Some(meant) = did_you_mean(name, known.iter().copied()) {
         return format!("did you mean `{meant}`?");
     }
@@ -96,7 +97,12 @@ fn check_environment(path: &[&str; 3], function: &Function, report: &mut Report<
         let hint = "choose a name that begins with neither `AWS_` nor `LAMBDA_`";
         report.key(&[at.as_slice(), &[key]].concat(), complaint("reserved-name", message, hint));
     }
-    values::check_secrets(&at, &function.environment, true, report);
+    for (key, _) in function.environment.iter().filter(|(_, value)| value.contains("{{resolve:ssm-secure:")) {
+        let message = format!("`{key}` uses an ssm-secure reference, which Lambda does not resolve here");
+        let hint = "keep it in Secrets Manager and write {{resolve:secretsmanager:NAME:SecretString:KEY}}";
+        report.value(&[at.as_slice(), &[key]].concat(), complaint("bad-reference", message, hint));
+    }
+    values::check_secrets(&at, &function.environment, reference_hint(true), report);
 }
 
 fn is_reserved(key: &str) -> bool {

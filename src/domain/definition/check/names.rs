@@ -9,6 +9,7 @@ use super::super::report::{Complaint, FLEET_STEM, Report, complaint};
 use super::super::{CellFile, CellSpec, DefinitionKind, SourceFile};
 use super::Settings;
 use crate::domain::doc::Node;
+use crate::domain::ids::CellId;
 
 /// Table that every cell has, for the fences of its tenants.
 const FENCES: &str = "fences";
@@ -32,7 +33,7 @@ pub(super) fn check_file(kind: DefinitionKind, file: &SourceFile, root: &Node, r
         }
         DefinitionKind::Cell => {
             let name = root.get("metadata").and_then(|m| m.get("name")).and_then(Node::as_str);
-            if let Some(name) = name.filter(|name| *name != stem) {
+            if let Some(name) = name.filter(|name| *name != stem && name.parse::<CellId>().is_ok()) {
                 let message = format!("the file is called `{stem}`, but the cell `{name}`");
                 let hint = format!("rename the file to {name}.yaml, or the cell to {stem}");
                 report.value(&["metadata", "name"], complaint("file-name", message, hint));

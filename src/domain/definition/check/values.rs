@@ -15,11 +15,12 @@ use crate::domain::secrets::{looks_secret, reference_hint};
 /// up to five of its own.
 const TAGS_MAX: usize = 45;
 
-/// Checks the tags and parameters of a cell.
+/// Checks the labels, tags and parameters of a cell.
 pub(super) fn check_cell(definition: &CellFile, settings: Settings<'_>, report: &mut Report<'_>) {
     let spec = &definition.spec;
-    check_secrets(&["spec", "tags"], &spec.tags, false, report);
-    check_secrets(&["spec", "parameters"], &spec.parameters, false, report);
+    check_public(&["metadata", "labels"], &definition.metadata.labels, report);
+    check_public(&["spec", "tags"], &spec.tags, report);
+    check_secrets(&["spec", "parameters"], &spec.parameters, reference_hint(false), report);
     let of_fleet = settings.into_iter().flat_map(|fleet| fleet.spec.tags.keys());
     let keys: HashSet<&String> = spec.tags.keys().chain(of_fleet).collect();
     if keys.len() > TAGS_MAX {
@@ -29,23 +30,19 @@ pub(super) fn check_cell(definition: &CellFile, settings: Settings<'_>, report: 
     }
 }
 
-/// Refuses plain-text secrets in a mapping of texts.
-pub(super) fn check_secrets(
-    path: &[&str],
-    texts: &IndexMap<String, String>,
-    function_environment: bool,
-    report: &mut Report<'_>,
-) {
+/// Refuses secrets in labels or tags, which everybody sees who may list stacks: no reference helps there.
+pub(super) fn check_public(path: &[&str], texts: &IndexMap<String, String>, report: &mut Report<'_>) {
+    let hint = "remove it: tags and labels are shown to everybody who may list stacks; change the secret if this file was \
+                ever committed";
+    check_secrets(path, texts, hint, report);
+}
+
+/// Refuses plain-text secrets in a mapping of texts; `hint` says what to write instead.
+pub(super) fn check_secrets(path: &[&str], texts: &IndexMap<String, String>, hint: &str, report: &mut Report<'_>) {
     for (key, value) in texts {
         if let Some(kind) = looks_secret(key, value) {
             let message = format!("`{key}` holds {kind} in plain text");
-            let hint = reference_hint(function_environment);
             report.value(&[path, &[key]].concat(), complaint("plain-secret", message, hint));
-        }
-        if function_environment && value.contains("{{resolve:ssm-secure:") {
-            let message = format!("`{key}` uses an ssm-secure reference, which Lambda does not resolve here");
-            let hint = "keep it in Secrets Manager and write {{resolve:secretsmanager:NAME:SecretString:KEY}}";
-            report.value(&[path, &[key]].concat(), complaint("bad-reference", message, hint));
         }
     }
 }

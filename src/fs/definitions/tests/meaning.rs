@@ -130,7 +130,6 @@ fn secrets_in_plain_text_are_refused_without_being_shown() {
     for (text, column) in [
         (with_function("environment: { DB_PASSWORD: hunter2 }"), (14, 35)),
         (with_function(&format!("environment: {{ KEY: AKIA{} }}", "HUNTER2HUNTER2XX")), (14, 27)),
-        (format!("{CELL}  tags: {{ token: hunter2 }}\n"), (7, 18)),
         (format!("{CELL}  parameters: {{ MasterPassword: hunter2 }}\n"), (7, 33)),
     ] {
         let findings = findings_of(&text);
@@ -138,6 +137,10 @@ fn secrets_in_plain_text_are_refused_without_being_shown() {
             .assert(&findings);
         assert!(!format!("{findings:?}").to_lowercase().contains("hunter2"), "{findings:?}");
     }
+    let tag = findings_of(&format!("{CELL}  tags: {{ token: hunter2 }}\n"));
+    Case("", "plain-secret", (7, 18), "`token` holds a secret", "remove it").assert(&tag);
+    let label = CELL.replace("name: cell-1", "name: cell-1, labels: { apiKey: hunter2 }");
+    Case("", "plain-secret", (3, 45), "`apiKey` holds a secret", "remove it").assert(&findings_of(&label));
     let reference = "environment: { DB_PASSWORD: '{{resolve:secretsmanager:db:SecretString:p}}' }";
     assert!(findings_of(&with_function(reference)).is_empty());
     let ssm = with_function("environment: { DB_PASSWORD: '{{resolve:ssm-secure:db}}' }");
