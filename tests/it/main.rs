@@ -4,4 +4,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+// `cfg(test)` says nothing new to the compiler; it tells clippy that helpers in there are tests too.
+#[cfg(test)]
 mod scripted;

@@ -19,8 +19,10 @@ async fn describe(client: &Client, name: &str) -> DescribeChangeSetOutput {
 /// Action, logical id and replacement of each change.
 fn changes(set: &DescribeChangeSetOutput) -> Vec<(String, String, String)> {
     let shown = set.changes().iter().filter_map(|change| change.resource_change.as_ref()).map(|change| {
-        let replacement = change.replacement.as_ref().map(|r| r.as_str()).unwrap_or_default();
-        let action = change.action.as_ref().map(|a| a.as_str()).unwrap_or_default();
+        let replacement =
+            change.replacement.as_ref().map(aws_sdk_cloudformation::types::Replacement::as_str).unwrap_or_default();
+        let action =
+            change.action.as_ref().map(aws_sdk_cloudformation::types::ChangeAction::as_str).unwrap_or_default();
         (action.to_owned(), change.logical_resource_id.clone().unwrap_or_default(), replacement.to_owned())
     });
     shown.collect()
@@ -40,13 +42,19 @@ async fn a_stack_can_be_reviewed_before_it_is_made() {
     assert_eq!(early, ("InvalidChangeSetStatus".to_owned(), text));
     endpoint.advance(TIME);
     let set = describe(&client, "c").await;
-    assert_eq!(set.execution_status.as_ref().map(|s| s.as_str()), Some("AVAILABLE"));
+    assert_eq!(
+        set.execution_status.as_ref().map(aws_sdk_cloudformation::types::ExecutionStatus::as_str),
+        Some("AVAILABLE")
+    );
     assert_eq!(changes(&set)[0], triple("Add", "OrdersTable", ""));
     client.execute_change_set().change_set_name("c").stack_name("a").send().await.expect("executed");
     endpoint.advance(TIME);
     assert_eq!(endpoint.status("a"), Some("CREATE_COMPLETE"));
     let done = client.describe_change_set().change_set_name(&id).send().await.expect("by ARN");
-    assert_eq!(done.execution_status.as_ref().map(|s| s.as_str()), Some("EXECUTE_COMPLETE"));
+    assert_eq!(
+        done.execution_status.as_ref().map(aws_sdk_cloudformation::types::ExecutionStatus::as_str),
+        Some("EXECUTE_COMPLETE")
+    );
     assert!(client.list_change_sets().stack_name("a").send().await.expect("lists").summaries().is_empty());
     let again = client.create_change_set().stack_name("a").change_set_name("d").change_set_type(ChangeSetType::Create);
     let (_, text) = refusal(again.template_body(TEMPLATE).send().await);
@@ -59,7 +67,7 @@ async fn no_change_is_a_failed_change_set() {
     created(&endpoint, &client, "a").await;
     propose(&client, ChangeSetType::Update, "c", TEMPLATE).await;
     let set = describe(&client, "c").await;
-    assert_eq!(set.status.as_ref().map(|s| s.as_str()), Some("FAILED"));
+    assert_eq!(set.status.as_ref().map(aws_sdk_cloudformation::types::ChangeSetStatus::as_str), Some("FAILED"));
     let text = "The submitted information didn't contain changes. Submit different information to create a change set.";
     assert_eq!(set.status_reason.as_deref(), Some(text));
     client.delete_change_set().stack_name("a").change_set_name("c").send().await.expect("deleted");
@@ -84,7 +92,10 @@ async fn replacements_are_told_from_changes_in_place() {
     assert_eq!(change.scope()[0].as_str(), "Properties");
     let target = change.details()[0].target.as_ref().expect("a target");
     assert_eq!(target.name.as_deref(), Some("KeySchema"));
-    assert_eq!(target.requires_recreation.as_ref().map(|r| r.as_str()), Some("Always"));
+    assert_eq!(
+        target.requires_recreation.as_ref().map(aws_sdk_cloudformation::types::RequiresRecreation::as_str),
+        Some("Always")
+    );
 }
 
 #[tokio::test]

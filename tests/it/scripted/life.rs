@@ -189,7 +189,10 @@ async fn a_failed_deletion_goes_through_once_the_resource_is_retained() {
     let gone = refusal(client.describe_stacks().stack_name("a").send().await);
     assert_eq!(gone, ("ValidationError".to_owned(), "Stack with id a does not exist".to_owned()));
     let known = client.describe_stacks().stack_name(&id).send().await.expect("by id");
-    assert_eq!(known.stacks()[0].stack_status.as_ref().map(|s| s.as_str()), Some("DELETE_COMPLETE"));
+    assert_eq!(
+        known.stacks()[0].stack_status.as_ref().map(aws_sdk_cloudformation::types::StackStatus::as_str),
+        Some("DELETE_COMPLETE")
+    );
     client.delete_stack().stack_name("a").send().await.expect("deleting nothing is fine");
     create(&client, "a").await;
 }
@@ -212,6 +215,9 @@ async fn stacks_can_be_there_in_every_state() {
         let name = status.to_ascii_lowercase().replace('_', "-");
         let id = endpoint.preload(Preload::new(&name, TEMPLATE).status(status)).expect("preloads");
         let known = client.describe_stacks().stack_name(id).send().await.expect("described");
-        assert_eq!(known.stacks()[0].stack_status.as_ref().map(|s| s.as_str()), Some(*status));
+        assert_eq!(
+            known.stacks()[0].stack_status.as_ref().map(aws_sdk_cloudformation::types::StackStatus::as_str),
+            Some(*status)
+        );
     }
 }

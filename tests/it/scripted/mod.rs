@@ -16,7 +16,7 @@ use aws_sdk_cloudformation::types::StackEvent;
 use crate::support::scripted::{Builder, Scripted};
 
 /// How long an operation on a stack takes here, on a clock that stands still.
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 const TEMPLATE: &str = r#"
 Description: a cell

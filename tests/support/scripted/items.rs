@@ -104,10 +104,11 @@ fn physical_id(resource: &Resource, facts: &Facts, stack: &Identity, generation:
     let resources = BTreeMap::new();
     let scope = Scope { stack, parameters: &facts.parameters, resources: &resources };
     let given = naming_property(&resource.kind).and_then(|name| resource.node.get("Properties")?.get(name));
-    let name = given.map(|node: &Node| resolve::resolve(node, scope)).unwrap_or_else(|| {
+    let invented = || {
         let parts = [stack.id.as_bytes(), resource.logical.as_bytes(), &generation.to_be_bytes()];
         format!("{}-{}-{}", stack.name, resource.logical, Digest::of_parts(parts).short())
-    });
+    };
+    let name = given.map_or_else(invented, |node: &Node| resolve::resolve(node, scope));
     let (region, account) = (&stack.caller.region, &stack.caller.account);
     match &*resource.kind {
         "AWS::SQS::Queue" => format!("https://sqs.{region}.amazonaws.com/{account}/{name}"),

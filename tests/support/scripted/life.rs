@@ -39,13 +39,11 @@ pub(crate) fn with_facts(step: Step, facts: &Arc<Facts>) -> Step {
 
 fn bring_up(item: &Item, failure: Option<&Failure>) -> Vec<Step> {
     let begun = unborn(item, "CREATE_IN_PROGRESS", None);
-    match failure {
-        Some(failure) => vec![begun, unborn(item, "CREATE_FAILED", Some(failure.reason))],
-        None => {
-            let initiated = resource(item, "CREATE_IN_PROGRESS", Some("Resource creation Initiated"));
-            vec![begun, initiated, resource(item, "CREATE_COMPLETE", None)]
-        }
+    if let Some(failure) = failure {
+        return vec![begun, unborn(item, "CREATE_FAILED", Some(failure.reason))];
     }
+    let initiated = resource(item, "CREATE_IN_PROGRESS", Some("Resource creation Initiated"));
+    vec![begun, initiated, resource(item, "CREATE_COMPLETE", None)]
 }
 
 fn take_down(item: &Item, keep: bool, failure: Option<&Failure>) -> Vec<Step> {

@@ -16,6 +16,9 @@ pub(crate) struct Caller {
     pub(crate) region: String,
 }
 
+/// Entries of a list that are read; the longest list of the service has 200.
+const LIST_MAX: usize = 1_000;
+
 /// The account of callers whose access key is not an account number.
 pub(crate) const ACCOUNT: &str = "111122223333";
 /// The Region of unsigned requests.
@@ -89,12 +92,15 @@ impl Request {
 
     /// A list of texts (`Capabilities.member.1`).
     pub(crate) fn list(&self, prefix: &str) -> Vec<&str> {
-        (1..).map_while(|n| self.get(&format!("{prefix}.member.{n}"))).collect()
+        (1..=LIST_MAX).map_while(|n| self.get(&format!("{prefix}.member.{n}"))).collect()
     }
 
     /// A list of structures (`Tags.member.1.Key`), each a map from the rest of the name to the value.
     pub(crate) fn structs(&self, prefix: &str) -> Vec<BTreeMap<&str, &str>> {
-        (1..).map(|n| self.below(&format!("{prefix}.member.{n}."))).take_while(|fields| !fields.is_empty()).collect()
+        (1..=LIST_MAX)
+            .map(|n| self.below(&format!("{prefix}.member.{n}.")))
+            .take_while(|fields| !fields.is_empty())
+            .collect()
     }
 
     fn below(&self, prefix: &str) -> BTreeMap<&str, &str> {

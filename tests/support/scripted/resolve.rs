@@ -42,10 +42,10 @@ fn write_canonical(node: &Node, out: &mut String) {
         }
         Value::Sequence(items) => {
             out.push('[');
-            items.iter().for_each(|item| {
+            for item in items {
                 write_canonical(item, out);
                 out.push(',');
-            });
+            }
             out.push(']');
         }
         Value::Mapping(pairs) => {

@@ -18,6 +18,7 @@ pub(crate) struct Element {
 }
 
 /// An element that holds text.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass numbers, borrowed and owned texts alike")]
 pub(crate) fn leaf(name: &str, text: impl ToString) -> Element {
     Element { name: name.to_owned(), text: text.to_string(), children: Vec::new() }
 }
@@ -51,7 +52,9 @@ pub(crate) fn success(action: &str, result: &[Element], request_id: &str) -> Str
         let mut root = writer.start_el(&response).write_ns(NAMESPACE, None).finish();
         {
             let mut inner = root.start_el(&wrapper).finish();
-            result.iter().for_each(|element| write(&mut inner, element));
+            for element in result {
+                write(&mut inner, element);
+            }
         }
         write(&mut root, &node("ResponseMetadata", vec![leaf("RequestId", request_id)]));
     }
@@ -77,5 +80,7 @@ fn write(parent: &mut ScopeWriter<'_, '_>, element: &Element) {
     if !element.text.is_empty() {
         scope.data(&element.text);
     }
-    element.children.iter().for_each(|child| write(&mut scope, child));
+    for child in &element.children {
+        write(&mut scope, child);
+    }
 }

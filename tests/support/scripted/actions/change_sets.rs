@@ -136,11 +136,11 @@ fn change_set(
 fn imports(request: &Request, facts: &Facts) -> Vec<Item> {
     let named = request.structs("ResourcesToImport").into_iter().filter_map(|fields| {
         let resource = facts.template.resource(fields.get("LogicalResourceId")?)?;
-        let physical = fields.iter().find(|(key, _)| key.starts_with("ResourceIdentifier.") && key.ends_with(".value"));
+        let physical = fields.get("ResourceIdentifier.entry.1.value");
         Some(Item {
             logical: Arc::clone(&resource.logical),
             kind: Arc::clone(&resource.kind),
-            physical: (*physical?.1).into(),
+            physical: (*physical?).into(),
             retain: resource.retain,
             retain_new: resource.retain_new,
         })

@@ -40,7 +40,7 @@ pub(super) fn facts(world: &mut World, request: &Request, previous: Option<&Fact
 /// The template of a request, by value or by URL.
 pub(super) fn template(world: &mut World, request: &Request) -> Result<Arc<Template>, Refusal> {
     match (request.get("TemplateBody"), request.get("TemplateURL")) {
-        (Some(body), None) if body.is_empty() => {
+        (Some(""), None) => {
             Err(Refusal::constraint("''", "templateBody", "Member must have length greater than or equal to 1"))
         }
         (Some(body), None) if body.len() > BODY_BYTES_MAX => {
@@ -82,27 +82,23 @@ fn check_capabilities(template: &Template, granted: &[String]) -> Result<(), Ref
     Err(Refusal::new("InsufficientCapabilitiesException", text))
 }
 
+/// The value of every parameter: the request's, the one so far where it says so, or the default.
 fn parameters(
     template: &Template,
     request: &Request,
     previous: Option<&Facts>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
-    let given = request.structs("Parameters");
-    let named = |name: &str| given.iter().find(|fields| fields.get("ParameterKey") == Some(&name));
-    let is_known = |name: &str| template.parameters.is_empty() || template.parameters.iter().any(|p| p.name == name);
-    let keys = given.iter().filter_map(|fields| fields.get("ParameterKey").copied());
-    let unknown: Vec<&str> = keys.filter(|name| !is_known(name)).collect();
-    let has_resources = !template.resources.is_empty();
-    if has_resources && (!unknown.is_empty() || (template.parameters.is_empty() && !given.is_empty())) {
-        let names: Vec<&str> = given.iter().filter_map(|fields| fields.get("ParameterKey").copied()).collect();
-        let names = if unknown.is_empty() { names } else { unknown };
-        return Err(Refusal::validation(format!("Parameters: [{}] do not exist in the template", names.join(", "))));
-    }
+    let given: BTreeMap<&str, BTreeMap<&str, &str>> = request
+        .structs("Parameters")
+        .into_iter()
+        .filter_map(|fields| Some((fields.get("ParameterKey").copied()?, fields)))
+        .collect();
+    check_known(template, &given)?;
     let mut values = BTreeMap::new();
     let mut missing = Vec::new();
     for parameter in &template.parameters {
         let before = || previous.and_then(|previous| previous.parameters.get(&parameter.name).cloned());
-        let value = match named(&parameter.name) {
+        let value = match given.get(parameter.name.as_str()) {
             Some(fields) if fields.get("UsePreviousValue") == Some(&"true") => before(),
             Some(fields) => fields.get("ParameterValue").map(|value| (*value).to_owned()),
             None => parameter.default.clone(),
@@ -116,6 +112,16 @@ fn parameters(
         return Ok(values);
     }
     Err(Refusal::validation(format!("Parameters: [{}] must have values", missing.join(", "))))
+}
+
+/// Refuses parameters that the template does not have; of an opaque one nobody knows.
+fn check_known(template: &Template, given: &BTreeMap<&str, BTreeMap<&str, &str>>) -> Result<(), Refusal> {
+    let known = |name: &&&str| template.parameters.iter().any(|parameter| parameter.name == **name);
+    let unknown: Vec<&str> = given.keys().filter(|name| !known(name)).copied().collect();
+    if template.resources.is_empty() || unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::validation(format!("Parameters: [{}] do not exist in the template", unknown.join(", "))))
 }
 
 /// Tags of the request. An update that names none keeps the ones that are there; an empty list removes them.

@@ -19,9 +19,9 @@ pub(super) fn termination(world: &mut World, request: &Request, now: Duration) -
 
 pub(super) fn set_policy(world: &mut World, request: &Request, now: Duration) -> Answer {
     let index = existing(world, request, now)?;
-    let policy = match (request.get("StackPolicyBody"), request.get("StackPolicyURL")) {
-        (Some(policy), None) | (None, Some(policy)) => policy,
-        _ => return Err(Refusal::validation("You must specify either StackPolicyBody or StackPolicyURL")),
+    let given = (request.get("StackPolicyBody"), request.get("StackPolicyURL"));
+    let ((Some(policy), None) | (None, Some(policy))) = given else {
+        return Err(Refusal::validation("You must specify either StackPolicyBody or StackPolicyURL"));
     };
     world.stacks[index].policy = Some(policy.to_owned());
     Ok(Vec::new())
