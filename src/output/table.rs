@@ -28,7 +28,7 @@ pub fn plain(text: impl Into<String>) -> Field {
 /// A table with headings. It is as wide as the terminal at the most; long texts are wrapped.
 pub fn table(headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !style.is_colored() {
         table.force_no_tty();
         if let Some(width) = width() {

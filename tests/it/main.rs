@@ -1,3 +1,11 @@
-//! The integration tests: one binary, one module for each subject.
+//! The one integration-test binary. Owns: the list of its modules. Constraint kept: every file beside this one is
+//! listed here, and what several tests share lives in `tests/support`.
 
+#[path = "../support/mod.rs"]
+mod support;
+
+// `cfg(test)` says nothing new to the compiler; it tells clippy that helpers in there are tests too.
+#[cfg(test)]
 mod local;
+#[cfg(test)]
+mod scripted;
