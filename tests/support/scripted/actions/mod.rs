@@ -31,6 +31,8 @@ pub(crate) enum Reply {
         status: u16,
         /// The document.
         body: String,
+        /// The request's id, which the answer's head repeats.
+        id: String,
     },
     /// Nothing: the connection is closed.
     Closed,
@@ -45,31 +47,32 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Reply {
     let nth = world.record.number(&request.action);
     let id = uuid(&["request", &request.action, &nth.to_string()]);
     if let Some(kind) = world.faults.failure(&request.action, nth) {
-        return refuse(world, request, now, &kind.refusal(request), &id);
+        return refuse(world, request, now, &kind.refusal(request), id);
     }
     if world.faults.throttles() || !world.limits.allows(&request.caller, &request.action, now) {
-        return refuse(world, request, now, &Refusal::throttled(), &id);
+        return refuse(world, request, now, &Refusal::throttled(), id);
     }
     match once(world, request, now) {
-        Err(refusal) => refuse(world, request, now, &refusal, &id),
+        Err(refusal) => refuse(world, request, now, &refusal, id),
         Ok(_) if world.faults.loses(&request.action, nth) => {
             world.record.note(request, now, Outcome::Lost);
             Reply::Closed
         }
         Ok(result) => {
             world.record.note(request, now, Outcome::Answered);
-            Reply::Sent { status: 200, body: xml::success(&request.action, &result, &id) }
+            Reply::Sent { status: 200, body: xml::success(&request.action, &result, &id), id }
         }
     }
 }
 
-fn refuse(world: &mut World, request: &Request, now: Duration, refusal: &Refusal, id: &str) -> Reply {
+fn refuse(world: &mut World, request: &Request, now: Duration, refusal: &Refusal, id: String) -> Reply {
     let outcome = if refusal.code == "Throttling" { Outcome::Throttled } else { Outcome::Refused(refusal.code) };
     world.record.note(request, now, outcome);
-    Reply::Sent { status: refusal.status, body: xml::failure(refusal, id) }
+    Reply::Sent { status: refusal.status, body: xml::failure(refusal, &id), id }
 }
 
 /// Carries an action out, unless its token says that it was: the same action on the same stack is answered as before.
+/// A token lives as long as its stack is the newest of that name, deleted or not.
 fn once(world: &mut World, request: &Request, now: Duration) -> Answer {
     let token = request.get("ClientRequestToken").or_else(|| request.get("ClientToken"));
     let Some((token, name)) = token.zip(request.get("StackName")) else { return run(world, request, now) };
