@@ -75,8 +75,8 @@ fn refuse(world: &mut World, request: &Request, now: Duration, refusal: &Refusal
 /// A token lives as long as its stack is the newest of that name, deleted or not.
 fn once(world: &mut World, request: &Request, now: Duration) -> Answer {
     let token = request.get("ClientRequestToken").or_else(|| request.get("ClientToken"));
-    let Some((token, name)) = token.zip(request.get("StackName")) else { return run(world, request, now) };
-    let known = world.find_any(&request.caller, name).and_then(|index| world.stacks[index].tokens.get(token));
+    let Some(token) = token else { return run(world, request, now) };
+    let known = target(world, request, now).and_then(|index| world.stacks[index].tokens.get(token));
     if let Some((action, answer)) = known {
         if *action == request.action {
             return Ok(answer.clone());
@@ -85,10 +85,18 @@ fn once(world: &mut World, request: &Request, now: Duration) -> Answer {
         return Err(Refusal::new("TokenAlreadyExistsException", text));
     }
     let answer = run(world, request, now)?;
-    if let Some(index) = world.find_any(&request.caller, name) {
+    if let Some(index) = target(world, request, now) {
         world.stacks[index].tokens.insert(token.to_owned(), (request.action.clone(), answer.clone()));
     }
     Ok(answer)
+}
+
+/// The stack that a request is about, by name or by the ARN of a change set.
+fn target(world: &World, request: &Request, now: Duration) -> Option<usize> {
+    match request.get("StackName") {
+        Some(name) => world.find_any(&request.caller, name),
+        None => change_sets::locate(world, request, now).ok().map(|(index, _)| index),
+    }
 }
 
 fn run(world: &mut World, request: &Request, now: Duration) -> Answer {
