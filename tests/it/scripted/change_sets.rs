@@ -129,6 +129,19 @@ async fn a_change_by_somebody_else_makes_a_change_set_obsolete() {
 }
 
 #[tokio::test]
+async fn an_execution_whose_answer_was_lost_is_repeated_under_its_token() {
+    let (endpoint, client) = start(|b| b.lose_response("ExecuteChangeSet", 1));
+    let id = propose(&client, ChangeSetType::Create, "c", TEMPLATE).await;
+    let execute = |token: &str| client.execute_change_set().change_set_name(&id).client_request_token(token).send();
+    assert_eq!(refusal(execute("t-1").await).0, "no answer");
+    assert_eq!(endpoint.status("a"), Some("CREATE_IN_PROGRESS"));
+    execute("t-1").await.expect("the same answer");
+    let (code, text) = refusal(execute("t-2").await);
+    assert_eq!(code, "InvalidChangeSetStatus");
+    assert!(text.ends_with("cannot be executed in its current execution status of [EXECUTE_IN_PROGRESS]"), "{text}");
+}
+
+#[tokio::test]
 async fn existing_resources_can_be_imported() {
     let (endpoint, client) = start(|b| b);
     let table = ResourceToImport::builder().resource_type("AWS::DynamoDB::Table").logical_resource_id("OrdersTable");

@@ -166,8 +166,10 @@ async fn answers_can_take_their_time() {
 #[tokio::test]
 async fn an_unknown_action_is_an_invalid_one() {
     let (endpoint, client) = start(|b| b);
+    let error = client.list_exports().send().await.expect_err("refused");
+    assert!(aws_sdk_cloudformation::operation::RequestId::request_id(&error).is_some());
     assert_eq!(refusal(client.list_exports().send().await).0, "InvalidAction");
-    assert_eq!(endpoint.count("ListExports"), 1);
+    assert_eq!(endpoint.count("ListExports"), 2);
 }
 
 #[tokio::test]

@@ -163,6 +163,21 @@ async fn a_failed_create_is_rolled_back_on_request() {
 }
 
 #[tokio::test]
+async fn a_preloaded_stack_can_be_helped_out_of_where_it_is_stuck() {
+    let (endpoint, client) = start(|b| b);
+    endpoint.preload(Preload::new("a", TEMPLATE).status("UPDATE_ROLLBACK_FAILED").reason(REASON)).expect("preloads");
+    client.continue_update_rollback().stack_name("a").resources_to_skip("OrdersTable").send().await.expect("skips");
+    endpoint.preload(Preload::new("b", TEMPLATE).status("CREATE_FAILED").reason(REASON)).expect("preloads");
+    client.update_stack().stack_name("b").template_body(TEMPLATE).send().await.expect("tries again");
+    endpoint.advance(TIME);
+    assert_eq!(endpoint.status("a"), Some("UPDATE_ROLLBACK_COMPLETE"));
+    assert_eq!(endpoint.status("b"), Some("UPDATE_COMPLETE"));
+    let made = client.describe_stack_resources().stack_name("b").logical_resource_id("Worker").send().await;
+    let status = made.expect("resources").stack_resources()[0].resource_status.clone();
+    assert_eq!(status.expect("a status").as_str(), "CREATE_COMPLETE");
+}
+
+#[tokio::test]
 async fn a_cancelled_update_goes_back() {
     let (endpoint, client) = start(|b| b);
     created(&endpoint, &client, "a").await;

@@ -106,6 +106,28 @@ async fn stacks_can_be_there_in_other_places_with_values_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_stack_policy_is_kept() {
+    let (endpoint, client) = start(|b| b);
+    endpoint.preload(Preload::new("a", TEMPLATE)).expect("preloads");
+    let policy = || client.get_stack_policy().stack_name("a").send();
+    assert_eq!(policy().await.expect("none yet").stack_policy_body, None);
+    client.set_stack_policy().stack_name("a").stack_policy_body("{}").send().await.expect("set");
+    assert_eq!(policy().await.expect("one now").stack_policy_body.as_deref(), Some("{}"));
+}
+
+#[tokio::test]
+async fn a_template_behind_a_url_is_opaque_without_a_resolver() {
+    let (endpoint, client) = start(|b| b);
+    client.create_stack().stack_name("a").template_url("https://bucket/1").send().await.expect("created");
+    endpoint.advance(TIME);
+    let update = |url: &str| client.update_stack().stack_name("a").template_url(url).send();
+    assert_eq!(refusal(update("https://bucket/1").await).1, "No updates are to be performed.");
+    update("https://bucket/2").await.expect("updates");
+    endpoint.advance(TIME);
+    assert_eq!(endpoint.status("a"), Some("UPDATE_COMPLETE"));
+}
+
+#[tokio::test]
 async fn drift_is_found_by_a_detection() {
     let (endpoint, client) = start(|b| b);
     endpoint.preload(Preload::new("a", TEMPLATE)).expect("preloads");

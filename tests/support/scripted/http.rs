@@ -111,11 +111,13 @@ async fn answer(
     }
     match reply {
         Reply::Closed => Err(Lost),
-        Reply::Sent { status, body } => {
+        Reply::Sent { status, body, id } => {
             let mut response = hyper::Response::new(Full::new(Bytes::from(body)));
             *response.status_mut() = hyper::StatusCode::from_u16(status).map_err(|_| Lost)?;
             let text = hyper::header::HeaderValue::from_static("text/xml");
             response.headers_mut().insert(hyper::header::CONTENT_TYPE, text);
+            let id = hyper::header::HeaderValue::from_str(&id).map_err(|_| Lost)?;
+            response.headers_mut().insert("x-amzn-requestid", id);
             Ok(response)
         }
     }

@@ -45,10 +45,37 @@ impl Touched {
     }
 }
 
-/// Where in `items` a failure strikes: at its resource, or at the last one where there is no such.
-pub(crate) fn effective(failure: Failure, items: &[Item]) -> (Option<usize>, Failure) {
-    let named = items.iter().position(|item| &*item.logical == failure.resource);
-    (named.or(items.len().checked_sub(1)), failure)
+/// A failure and the item that it hits.
+#[derive(Debug, Clone)]
+pub(crate) struct Strike {
+    at: Option<usize>,
+    name: String,
+    reason: &'static str,
+}
+
+impl Strike {
+    /// Hits the failure's resource, or the last item where there is no such.
+    pub(crate) fn among(items: &[Item], failure: Failure) -> Self {
+        let named = items.iter().position(|item| &*item.logical == failure.resource);
+        let at = named.or(items.len().checked_sub(1));
+        let name = at.map_or(failure.resource.to_owned(), |index| items[index].logical.to_string());
+        Self { at, name, reason: failure.reason }
+    }
+
+    /// The reason, if that item is hit.
+    pub(crate) fn at(strike: Option<&Self>, index: usize) -> Option<&'static str> {
+        strike.filter(|strike| strike.at == Some(index)).map(|strike| strike.reason)
+    }
+
+    /// How many items come before.
+    pub(crate) fn before(&self) -> usize {
+        self.at.unwrap_or(0)
+    }
+
+    /// The sentence that the service has for it; `what` is such as "create".
+    pub(crate) fn sentence(&self, what: &str) -> String {
+        format!("The following resource(s) failed to {what}: [{}]. ", self.name)
+    }
 }
 
 /// Whether a step is about that resource.

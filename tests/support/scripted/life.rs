@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::diff::{Action, Change};
-use super::items::{Item, Touched, effective, names};
+use super::items::{Item, Strike, Touched, names};
 use super::script::{Failure, Fate, OnFailure};
 use super::state::{Facts, Step, Subject};
 
@@ -37,46 +37,39 @@ pub(crate) fn with_facts(step: Step, facts: &Arc<Facts>) -> Step {
     Step { facts: Some(Arc::clone(facts)), ..step }
 }
 
-fn bring_up(item: &Item, failure: Option<&Failure>) -> Vec<Step> {
+fn bring_up(item: &Item, failure: Option<&str>) -> Vec<Step> {
     let begun = unborn(item, "CREATE_IN_PROGRESS", None);
-    if let Some(failure) = failure {
-        return vec![begun, unborn(item, "CREATE_FAILED", Some(failure.reason))];
+    if failure.is_some() {
+        return vec![begun, unborn(item, "CREATE_FAILED", failure)];
     }
     let initiated = resource(item, "CREATE_IN_PROGRESS", Some("Resource creation Initiated"));
     vec![begun, initiated, resource(item, "CREATE_COMPLETE", None)]
 }
 
-fn take_down(item: &Item, keep: bool, failure: Option<&Failure>) -> Vec<Step> {
-    let begun = resource(item, "DELETE_IN_PROGRESS", None);
-    match failure {
-        _ if keep => vec![resource(item, "DELETE_SKIPPED", None)],
-        Some(failure) => vec![begun, resource(item, "DELETE_FAILED", Some(failure.reason))],
-        None => vec![begun, resource(item, "DELETE_COMPLETE", None)],
+fn take_down(item: &Item, keep: bool, failure: Option<&str>) -> Vec<Step> {
+    if keep {
+        return vec![resource(item, "DELETE_SKIPPED", None)];
     }
+    let end = if failure.is_some() { "DELETE_FAILED" } else { "DELETE_COMPLETE" };
+    vec![resource(item, "DELETE_IN_PROGRESS", None), resource(item, end, failure)]
 }
 
-fn change(item: &Item, replaced: bool, failure: Option<&Failure>) -> Vec<Step> {
+fn change(item: &Item, replaced: bool, failure: Option<&str>) -> Vec<Step> {
     const REPLACING: &str = "Requested update requires the creation of a new physical resource; hence creating one.";
     let begun = resource(item, "UPDATE_IN_PROGRESS", replaced.then_some(REPLACING));
-    match failure {
-        Some(failure) => vec![begun, resource(item, "UPDATE_FAILED", Some(failure.reason))],
-        None => vec![begun, resource(item, "UPDATE_COMPLETE", None)],
-    }
+    let end = if failure.is_some() { "UPDATE_FAILED" } else { "UPDATE_COMPLETE" };
+    vec![begun, resource(item, end, failure)]
 }
 
 /// Creates a stack.
 pub(crate) fn create(facts: &Arc<Facts>, items: &[Item], fate: Option<Fate>, on_failure: OnFailure) -> Vec<Step> {
     let mut steps = vec![with_facts(stack("CREATE_IN_PROGRESS", Some(USER)), facts)];
-    let failure = fate.map(|fate| effective(fate.failure(), items));
-    let failed = failure.as_ref().and_then(|(index, _)| *index);
-    for (index, item) in items.iter().enumerate() {
-        let broken = failure.as_ref().filter(|_| failed == Some(index)).map(|(_, failure)| failure);
-        steps.extend(bring_up(item, broken));
-        if broken.is_some() {
-            break;
-        }
+    let strike = fate.map(|fate| Strike::among(items, fate.failure()));
+    let until = strike.as_ref().map_or(items.len(), |strike| items.len().min(strike.before() + 1));
+    for (index, item) in items[..until].iter().enumerate() {
+        steps.extend(bring_up(item, Strike::at(strike.as_ref(), index)));
     }
-    let (Some(fate), Some((_, failure))) = (fate, failure) else {
+    let Some((fate, strike)) = fate.zip(strike) else {
         steps.push(stack("CREATE_COMPLETE", None));
         return steps;
     };
@@ -84,14 +77,12 @@ pub(crate) fn create(facts: &Arc<Facts>, items: &[Item], fate: Option<Fate>, on_
         Fate::CreateFails { on_failure: Some(ordered), .. } => ordered,
         _ => on_failure,
     };
-    let made = &items[..failed.unwrap_or(0)];
-    let failed = failed.map_or(failure.resource.to_owned(), |index| items[index].logical.to_string());
-    steps.extend(after_failed_create(made, &failed, fate.stuck(), on_failure));
+    steps.extend(after_failed_create(&items[..strike.before()], &strike, fate.stuck(), on_failure));
     steps
 }
 
-fn after_failed_create(made: &[Item], failed: &str, stuck: Option<Failure>, on_failure: OnFailure) -> Vec<Step> {
-    let failed = format!("The following resource(s) failed to create: [{failed}]. ");
+fn after_failed_create(made: &[Item], strike: &Strike, stuck: Option<Failure>, on_failure: OnFailure) -> Vec<Step> {
+    let failed = strike.sentence("create");
     match on_failure {
         OnFailure::DoNothing => vec![stack("CREATE_FAILED", Some(&failed))],
         OnFailure::Rollback => roll_back_create(made, stuck, &format!("{failed}Rollback requested by user.")),
@@ -125,16 +116,16 @@ fn take_down_all(
         _ => ["DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED"],
     };
     let mut steps = vec![stack(begun, Some(reason))];
-    let failure = failure.map(|failure| effective(failure, items));
-    let mut broken = Vec::new();
+    let strike = failure.map(|failure| Strike::among(items, failure));
+    let mut is_broken = false;
     for (index, item) in items.iter().enumerate().rev() {
-        let failure =
-            failure.as_ref().filter(|(at, _)| *at == Some(index) && !retain(item)).map(|(_, failure)| failure);
-        broken.extend(failure.map(|_| Arc::clone(&item.logical)));
+        let failure = Strike::at(strike.as_ref(), index).filter(|_| !retain(item));
+        is_broken |= failure.is_some();
         steps.extend(take_down(item, retain(item), failure));
     }
-    let text = format!("The following resource(s) failed to delete: [{}]. ", broken.join(", "));
-    steps.push(if broken.is_empty() { stack(done, None) } else { stack(failed, Some(&text)) });
+    let sentence = strike.filter(|_| is_broken).map(|strike| strike.sentence("delete"));
+    let end = if is_broken { failed } else { done };
+    steps.push(stack(end, sentence.as_deref()));
     steps
 }
 
@@ -146,33 +137,29 @@ pub(crate) fn update(
     fate: Option<Fate>,
     rollback_disabled: bool,
 ) -> Vec<Step> {
-    let mut steps = vec![with_facts(stack("UPDATE_IN_PROGRESS", Some(USER)), facts)];
     let forward: Vec<&Touched> = plan.iter().filter(|(c, _)| c.action != Action::Remove).map(|(_, t)| t).collect();
     let items: Vec<Item> = forward.iter().map(|touched| touched.new.clone()).collect();
-    let failure = fate.map(|fate| effective(fate.failure(), &items));
-    let failed = failure.as_ref().and_then(|(index, _)| *index);
-    for (index, touched) in forward.iter().enumerate() {
-        let broken = failure.as_ref().filter(|_| failed == Some(index)).map(|(_, failure)| failure);
+    let strike = fate.map(|fate| Strike::among(&items, fate.failure()));
+    let until = strike.as_ref().map_or(items.len(), |strike| items.len().min(strike.before() + 1));
+    let mut steps = vec![with_facts(stack("UPDATE_IN_PROGRESS", Some(USER)), facts)];
+    for (index, touched) in forward[..until].iter().enumerate() {
+        let failure = Strike::at(strike.as_ref(), index);
         steps.extend(match touched.old {
-            None => bring_up(&touched.new, broken),
-            Some(_) => change(&touched.new, touched.is_replaced(), broken),
+            None => bring_up(&touched.new, failure),
+            Some(_) => change(&touched.new, touched.is_replaced(), failure),
         });
-        if broken.is_some() {
-            break;
-        }
     }
-    let Some((fate, (_, failure))) = fate.zip(failure) else {
+    let Some((fate, strike)) = fate.zip(strike) else {
         steps.extend(clean_up(plan));
         return steps;
     };
-    let name = failed.map_or(failure.resource.to_owned(), |index| items[index].logical.to_string());
-    let reason = format!("The following resource(s) failed to update: [{name}]. ");
+    let reason = strike.sentence("update");
     if rollback_disabled {
         steps.push(stack("UPDATE_FAILED", Some(&reason)));
-        return steps;
+    } else {
+        let done: Vec<Touched> = forward[..until].iter().map(|touched| (*touched).clone()).collect();
+        steps.extend(roll_back_update(&done, baseline, fate.stuck(), &[], &reason));
     }
-    let done: Vec<Touched> = forward.into_iter().take(failed.map_or(0, |index| index + 1)).cloned().collect();
-    steps.extend(roll_back_update(&done, baseline, fate.stuck(), &[], &reason));
     steps
 }
 
@@ -201,17 +188,16 @@ pub(crate) fn roll_back_update(
 ) -> Vec<Step> {
     let mut steps = vec![stack("UPDATE_ROLLBACK_IN_PROGRESS", Some(reason))];
     let old: Vec<Item> = touched.iter().filter_map(|touched| touched.old.clone()).collect();
-    let failure = failure.filter(|failure| !skip.contains(&failure.resource)).map(|failure| effective(failure, &old));
+    let failure = failure.filter(|failure| !skip.contains(&failure.resource));
+    let strike = failure.map(|failure| Strike::among(&old, failure));
     for (index, item) in old.iter().enumerate() {
         if skip.contains(&&*item.logical) {
             steps.push(resource(item, "UPDATE_COMPLETE", None));
             continue;
         }
-        let broken = failure.as_ref().filter(|(at, _)| *at == Some(index)).map(|(_, failure)| failure);
-        steps.extend(change(item, false, broken));
-        if broken.is_some() {
-            let text = format!("The following resource(s) failed to update: [{}]. ", item.logical);
-            steps.push(stack("UPDATE_ROLLBACK_FAILED", Some(&text)));
+        steps.extend(change(item, false, Strike::at(strike.as_ref(), index)));
+        if let Some(strike) = strike.as_ref().filter(|strike| Strike::at(Some(strike), index).is_some()) {
+            steps.push(stack("UPDATE_ROLLBACK_FAILED", Some(&strike.sentence("update"))));
             return steps;
         }
     }

@@ -17,7 +17,7 @@ use super::super::state::{Facts, View};
 use super::super::template::Template;
 use super::super::world::{World, uuid};
 use super::super::xml::leaf;
-use super::stacks::{begin_create, begin_update, changes, check_name, check_room, check_updatable};
+use super::stacks::{Update, begin_create, begin_update, changes, check_name, check_room, check_updatable};
 use super::{Answer, input};
 
 /// What the service says of a change set without changes.
@@ -98,15 +98,7 @@ fn change_set(
     now: Duration,
 ) -> Result<ChangeSet, Refusal> {
     let imports = imports(request, &facts);
-    let (changes, failure) = match previous {
-        None => (facts.template.resources.iter().map(|resource| Change::of(Action::Add, resource)).collect(), None),
-        Some(view) => {
-            let changes = changes(world, index, view, &facts)?;
-            let same = diff::is_same(&view.facts, &facts, &changes) && view.status != "CREATE_FAILED";
-            let text = if facts.template.transforms.is_empty() { NO_CHANGES } else { NO_UPDATES };
-            (changes, same.then_some(text))
-        }
-    };
+    let (changes, failure) = compare(world, index, previous, &facts)?;
     let (name, stack) = (request.require("ChangeSetName")?, &world.stacks[index].identity);
     let unique = uuid(&[&stack.id, name, &world.stacks[index].change_sets.len().to_string(), &format!("{now:?}")]);
     let (region, account) = (&stack.caller.region, &stack.caller.account);
@@ -122,14 +114,29 @@ fn change_set(
         changes: changes.into_iter().map(marked).collect(),
         facts,
         imports,
-        on_failure: match request.get("OnStackFailure") {
-            Some("DELETE") => Some(OnFailure::Delete),
-            Some("DO_NOTHING") => Some(OnFailure::DoNothing),
-            Some(_) => Some(OnFailure::Rollback),
-            None => None,
-        },
+        on_failure: request.get("OnStackFailure").map(|word| match word {
+            "DELETE" => OnFailure::Delete,
+            "DO_NOTHING" => OnFailure::DoNothing,
+            _ => OnFailure::Rollback,
+        }),
         fortune: Fortune::Waiting,
     })
+}
+
+/// The changes, and why there is nothing to be done about them; `previous` is the stack, if there is more than a name.
+fn compare(
+    world: &World,
+    index: usize,
+    previous: Option<&View>,
+    facts: &Facts,
+) -> Result<(Vec<Change>, Option<&'static str>), Refusal> {
+    let Some(view) = previous else {
+        return Ok((facts.template.resources.iter().map(|r| Change::of(Action::Add, r)).collect(), None));
+    };
+    let changes = changes(world, index, view, facts)?;
+    let is_same = diff::is_same(&view.facts, facts, &changes) && view.status != "CREATE_FAILED";
+    let text = if facts.template.transforms.is_empty() { NO_CHANGES } else { NO_UPDATES };
+    Ok((changes, is_same.then_some(text)))
 }
 
 /// Existing resources that the request names; the first value of an identifier is the physical id.
@@ -188,7 +195,7 @@ pub(super) fn execute(world: &mut World, request: &Request, now: Duration) -> An
         let on_failure = if disabled { OnFailure::DoNothing } else { on_failure.unwrap_or(OnFailure::Rollback) };
         begin_create(world, index, &facts, on_failure, now, token);
     } else {
-        begin_update(world, index, &view, &facts, changes, disabled, now, token);
+        begin_update(world, index, &view, Update { facts, changes, rollback_disabled: disabled }, now, token);
     }
     Ok(Vec::new())
 }

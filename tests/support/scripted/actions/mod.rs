@@ -31,6 +31,8 @@ pub(crate) enum Reply {
         status: u16,
         /// The document.
         body: String,
+        /// The request's id, which the answer's head repeats.
+        id: String,
     },
     /// Nothing: the connection is closed.
     Closed,
@@ -45,35 +47,36 @@ pub(crate) fn handle(world: &mut World, request: &Request) -> Reply {
     let nth = world.record.number(&request.action);
     let id = uuid(&["request", &request.action, &nth.to_string()]);
     if let Some(kind) = world.faults.failure(&request.action, nth) {
-        return refuse(world, request, now, &kind.refusal(request), &id);
+        return refuse(world, request, now, &kind.refusal(request), id);
     }
     if world.faults.throttles() || !world.limits.allows(&request.caller, &request.action, now) {
-        return refuse(world, request, now, &Refusal::throttled(), &id);
+        return refuse(world, request, now, &Refusal::throttled(), id);
     }
     match once(world, request, now) {
-        Err(refusal) => refuse(world, request, now, &refusal, &id),
+        Err(refusal) => refuse(world, request, now, &refusal, id),
         Ok(_) if world.faults.loses(&request.action, nth) => {
             world.record.note(request, now, Outcome::Lost);
             Reply::Closed
         }
         Ok(result) => {
             world.record.note(request, now, Outcome::Answered);
-            Reply::Sent { status: 200, body: xml::success(&request.action, &result, &id) }
+            Reply::Sent { status: 200, body: xml::success(&request.action, &result, &id), id }
         }
     }
 }
 
-fn refuse(world: &mut World, request: &Request, now: Duration, refusal: &Refusal, id: &str) -> Reply {
+fn refuse(world: &mut World, request: &Request, now: Duration, refusal: &Refusal, id: String) -> Reply {
     let outcome = if refusal.code == "Throttling" { Outcome::Throttled } else { Outcome::Refused(refusal.code) };
     world.record.note(request, now, outcome);
-    Reply::Sent { status: refusal.status, body: xml::failure(refusal, id) }
+    Reply::Sent { status: refusal.status, body: xml::failure(refusal, &id), id }
 }
 
 /// Carries an action out, unless its token says that it was: the same action on the same stack is answered as before.
+/// A token lives as long as its stack is the newest of that name, deleted or not.
 fn once(world: &mut World, request: &Request, now: Duration) -> Answer {
     let token = request.get("ClientRequestToken").or_else(|| request.get("ClientToken"));
-    let Some((token, name)) = token.zip(request.get("StackName")) else { return run(world, request, now) };
-    let known = world.find_any(&request.caller, name).and_then(|index| world.stacks[index].tokens.get(token));
+    let Some(token) = token else { return run(world, request, now) };
+    let known = target(world, request, now).and_then(|index| world.stacks[index].tokens.get(token));
     if let Some((action, answer)) = known {
         if *action == request.action {
             return Ok(answer.clone());
@@ -82,10 +85,18 @@ fn once(world: &mut World, request: &Request, now: Duration) -> Answer {
         return Err(Refusal::new("TokenAlreadyExistsException", text));
     }
     let answer = run(world, request, now)?;
-    if let Some(index) = world.find_any(&request.caller, name) {
+    if let Some(index) = target(world, request, now) {
         world.stacks[index].tokens.insert(token.to_owned(), (request.action.clone(), answer.clone()));
     }
     Ok(answer)
+}
+
+/// The stack that a request is about, by name or by the ARN of a change set.
+fn target(world: &World, request: &Request, now: Duration) -> Option<usize> {
+    match request.get("StackName") {
+        Some(name) => world.find_any(&request.caller, name),
+        None => change_sets::locate(world, request, now).ok().map(|(index, _)| index),
+    }
 }
 
 fn run(world: &mut World, request: &Request, now: Duration) -> Answer {

@@ -92,7 +92,8 @@ pub(super) fn update(world: &mut World, request: &Request, now: Duration) -> Ans
         world.stacks[index].policy = Some(policy.to_owned());
     }
     let token = request.get("ClientRequestToken");
-    begin_update(world, index, &view, &facts, changes, request.flag("DisableRollback"), now, token);
+    let order = Update { facts, changes, rollback_disabled: request.flag("DisableRollback") };
+    begin_update(world, index, &view, order, now, token);
     Ok(vec![leaf("StackId", &world.stacks[index].identity.id)])
 }
 
@@ -117,18 +118,26 @@ pub(super) fn changes(world: &World, index: usize, view: &View, facts: &Facts) -
     diff::changes(&view.facts, facts, dictated)
 }
 
+/// What an update shall do.
+pub(super) struct Update {
+    /// What the stack shall be.
+    pub(super) facts: Arc<Facts>,
+    /// How that differs from what it is.
+    pub(super) changes: Vec<Change>,
+    /// Whether a failure leaves everything as it is then.
+    pub(super) rollback_disabled: bool,
+}
+
 /// Sets an update going.
-#[expect(clippy::too_many_arguments, reason = "two callers; a struct would only repeat the names")]
 pub(super) fn begin_update(
     world: &mut World,
     index: usize,
     view: &View,
-    facts: &Arc<Facts>,
-    changes: Vec<Change>,
-    rollback_disabled: bool,
+    order: Update,
     now: Duration,
     token: Option<&str>,
 ) {
+    let Update { facts, changes, rollback_disabled } = order;
     let fate = world.take_fate(index, Operation::Update);
     let stack = &mut world.stacks[index];
     stack.rollback_disabled = rollback_disabled;
@@ -141,9 +150,9 @@ pub(super) fn begin_update(
         Some(known) if !is_stable => Arc::clone(known),
         _ => Arc::new(view.clone()),
     };
-    let plan = plan(view, facts, changes, &stack.identity, stack.generation);
+    let plan = plan(view, &facts, changes, &stack.identity, stack.generation);
     stack.baseline = Some(Arc::clone(&baseline));
-    let steps = life::update(facts, &baseline.facts, &plan, fate, rollback_disabled);
+    let steps = life::update(&facts, &baseline.facts, &plan, fate, rollback_disabled);
     world.begin(index, steps, now, token);
 }
 
