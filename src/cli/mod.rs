@@ -1,3 +1,160 @@
 //! The command line. One file per noun: its arguments, and the function that carries them out.
+//!
+//! Constraint kept: commands translate. What was typed becomes what it means; an operation acts; `output` prints; and
+//! only `main` ends the process.
 
+pub mod apply;
+pub mod cell;
+pub mod cell_new;
+pub mod config;
+pub mod context;
+pub mod demo;
+pub mod doctor;
+pub mod init;
+pub mod interrupt;
 pub mod local;
+pub mod lock;
+pub mod plan;
+pub mod render;
+pub mod schema;
+pub mod settings;
+pub mod validate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::ops::OpError;
+use crate::output::Printer;
+
+use interrupt::Interrupt;
+use settings::{Environment, GlobalArgs};
+
+/// Provision and operate fleets of cells on AWS.
+///
+/// A cell is a full, isolated copy of an application for a share of its tenants, so that a failure hurts that share
+/// only. cellctl renders one CloudFormation stack per cell from declarative definitions and keeps the stacks as they
+/// are defined.
+#[derive(Debug, Parser)]
+#[command(name = "cellctl", version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done or nothing to do, 1 error, 2 changes present (--detailed-exitcode), 3 halted by a gate,
+4 rolled back, 5 rollback failed or stack stuck, 6 locked, 7 refused by a guard, 8 plan is stale, 9 partly done,
+10 stopped and resumable, 64 usage, 130 interrupted.
+
+Begin with `cellctl demo`: it runs on a local endpoint and needs no AWS account.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the main job on a local endpoint: create a fleet, change it, apply again.
+    Demo(demo::DemoArgs),
+    /// Check the definitions and templates; all findings at once.
+    Validate(validate::ValidateArgs),
+    /// Print the JSON Schema of a kind of definition, for editors.
+    Schema(schema::SchemaArgs),
+    /// Print the CloudFormation template of a cell.
+    Render(render::RenderArgs),
+    /// Make the control stack of the fleet, and its artifact buckets.
+    Init(init::InitArgs),
+    /// Show what an apply would do, and store it as a plan.
+    Plan(plan::PlanArgs),
+    /// Bring the stacks to what the definitions say, or carry out a stored plan.
+    Apply(apply::ApplyArgs),
+    /// Work with single cells.
+    Cell(cell::CellArgs),
+    /// Show or break the lock on the fleet.
+    Lock(lock::LockArgs),
+    /// Check credentials, permissions, quotas, endpoint and clock.
+    Doctor(doctor::DoctorArgs),
+    /// Run a local AWS endpoint, which needs no account.
+    Local(local::LocalArgs),
+    /// Show settings and where each comes from.
+    Config(config::ConfigArgs),
+}
+
+/// What every command gets.
+pub struct Session {
+    /// Settings, resolved.
+    pub global: GlobalArgs,
+    /// What was read of the environment.
+    pub environment: Environment,
+    /// Prints.
+    pub printer: Arc<Printer>,
+    /// Tells when somebody wants to stop.
+    pub interrupt: Interrupt,
+}
+
+/// Result of a command: the exit code of a success, or an error.
+pub type Ran = Result<u8, OpError>;
+
+/// Runs the program with these arguments.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let environment = Environment::read();
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let printer = Arc::new(Printer::new(cli.global.output_options(&environment)));
+    cli.global.start_log(&environment);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.always(&format!("error: the system gives no threads: {error}"));
+            return ExitCode::from(1);
+        }
+    };
+    let code = runtime.block_on(supervise(cli, environment, printer));
+    // What is still running has nothing left to say.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+/// Prints clap's message where it belongs, and gives the documented exit code.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Nobody reads a message that cannot be written.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 64 } else { 0 })
+}
+
+/// Runs the command until it ends, or until somebody insists on leaving.
+async fn supervise(cli: Cli, environment: Environment, printer: Arc<Printer>) -> u8 {
+    let interrupt = Interrupt::new(Arc::clone(&printer));
+    let session =
+        Session { global: cli.global, environment, printer: Arc::clone(&printer), interrupt: interrupt.clone() };
+    tokio::select! {
+        ran = dispatch(cli.command, session) => match ran {
+            Ok(code) => code,
+            Err(error) => {
+                printer.error(&error);
+                error.exit_code()
+            }
+        },
+        () = interrupt.insisted() => 130,
+    }
+}
+
+async fn dispatch(command: Command, session: Session) -> Ran {
+    match command {
+        Command::Demo(args) => demo::run(args, &session).await,
+        Command::Validate(args) => validate::run(&args, &session),
+        Command::Schema(args) => schema::run(&args, &session),
+        Command::Render(args) => render::run(&args, &session),
+        Command::Init(args) => init::run(&args, &session).await,
+        Command::Plan(args) => plan::run(args, &session).await,
+        Command::Apply(args) => apply::run(args, &session).await,
+        Command::Cell(args) => cell::run(args, &session).await,
+        Command::Lock(args) => lock::run(&args, &session).await,
+        Command::Doctor(args) => doctor::run(&args, &session).await,
+        Command::Local(args) => local::run_command(args, &session).await,
+        Command::Config(args) => config::run(&args, &session),
+    }
+}

@@ -3,6 +3,7 @@
 //! Constraint kept: this is the only module that names the YAML crate, and the only one that opens a user's files.
 
 pub mod definitions;
+pub mod files;
 pub mod functions;
 pub mod templates;
 pub mod yaml;

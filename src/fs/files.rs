@@ -1,0 +1,54 @@
+//! Files that cellctl writes: whole or not at all.
+
+use std::io::Write;
+use std::path::Path;
+
+/// Largest plan file that is read, in bytes: 10,000 cells with as many templates stay below it.
+const PLAN_BYTES_MAX: u64 = 1 << 30;
+
+/// Writes a file in one step: a full disk or a kill leaves the old one, or none.
+pub fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".cellctl-").tempfile_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Writes a file that must not be there yet.
+pub fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".cellctl-").tempfile_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Reads a plan file.
+pub fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let size = std::fs::metadata(path)?.len();
+    if size > PLAN_BYTES_MAX {
+        return Err(std::io::Error::other(format!("it has {size} bytes, more than {PLAN_BYTES_MAX}")));
+    }
+    std::fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("plan.json");
+        write_atomically(&path, "old").expect("first");
+        assert!(write_atomically(&dir.path().join("missing/plan.json"), "new").is_err());
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "old");
+        assert!(write_new(&path, "new").is_err());
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "old");
+        let leftovers = std::fs::read_dir(dir.path()).expect("list").count();
+        assert_eq!(leftovers, 1);
+    }
+}

@@ -1,0 +1,76 @@
+//! Where the parts are put together: the only place that names the AWS adapters.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+
+use crate::aws::artifacts::S3Artifacts;
+use crate::aws::atoms::AwsAtoms;
+use crate::aws::call::Caller;
+use crate::aws::clients::{Clients, Target};
+use crate::aws::cloudformation::CloudFormation;
+use crate::aws::control::ControlTable;
+use crate::aws::identity::AwsIdentities;
+use crate::domain::doc::{Node, Position};
+use crate::domain::fleet::Fleet;
+use crate::domain::ids::Digest;
+use crate::fs::functions::Packager;
+use crate::fs::yaml;
+use crate::ops::init::control_table;
+use crate::ops::{Reporter, World};
+use crate::ports::{Clock, Packages};
+
+/// The system's clock and chance.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now_ms(&self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    fn random(&self) -> f64 {
+        fastrand::f64()
+    }
+}
+
+/// Function code from the folders of a fleet.
+pub struct FolderPackages(pub Arc<Packager>);
+
+impl Packages for FolderPackages {
+    fn package(&self, source: &str) -> Result<(Vec<u8>, Digest), String> {
+        self.0.package(source).map(|package| (package.bytes, package.digest)).map_err(|finding| finding.message)
+    }
+}
+
+/// The world of a fleet. A `local` endpoint gets dummy credentials; without one the SDK's own chain decides.
+pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, reporter: Arc<dyn Reporter>) -> World {
+    let target = local.map_or(Target::Chain, |endpoint| Target::Local { endpoint });
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clients = Arc::new(Clients::new(target.clone()));
+    let caller = Caller::new(Arc::clone(&clock));
+    let table = control_table(fleet.name.as_str());
+    World {
+        stacks: Arc::new(CloudFormation::new(Arc::clone(&clients), caller.clone())),
+        identities: Arc::new(AwsIdentities::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
+        atoms: Arc::new(AwsAtoms::new(Arc::clone(&clients), caller.clone())),
+        artifacts: Arc::new(S3Artifacts::new(Arc::clone(&clients), caller.clone(), target)),
+        control: Arc::new(ControlTable::new(clients, caller, fleet.control.clone(), table)),
+        packages: Arc::new(FolderPackages(packager)),
+        clock,
+        reporter,
+        parse: parse_document,
+    }
+}
+
+/// Reads YAML or JSON for the domain.
+pub fn parse_document(text: &str) -> Result<Node, (Position, String)> {
+    yaml::parse(text).map_err(|error| (error.at, error.message))
+}
