@@ -1,5 +1,7 @@
 //! Local endpoints, with a real MiniStack. The first test to need it installs it under the build folder.
 
+#![allow(clippy::expect_used, reason = "a helper that fails is a test that fails")]
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
