@@ -175,20 +175,29 @@ start() {
   echo "is up: http://127.0.0.1:$PORT (pid $(running_pid), log $LOG)"
 }
 
+# DynamoDB Local leads a session of its own, so it is known by the folder that it runs from.
+kill_dynamodb() {
+  local process
+  for process in /proc/[0-9]*; do
+    [[ $(readlink "$process/exe" 2>/dev/null) == */java ]] || continue
+    grep -qsF "$DYNAMODB/" "$process/cmdline" && kill -KILL "${process#/proc/}" 2>/dev/null
+  done
+  return 0
+}
+
 stop() {
-  local pid
-  if ! pid=$(running_pid); then
-    rm -f "$PID_FILE"
-    echo "nothing runs"
-    return
+  local pid answer="nothing runs"
+  if pid=$(running_pid); then
+    kill -TERM "$pid"
+    local deadline=$((SECONDS + STOPPED_WITHIN_S))
+    while running_pid >/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
+    # The session that it leads holds the functions, too.
+    kill -KILL -- "-$pid" 2>/dev/null || true
+    answer=stopped
   fi
-  kill -TERM "$pid"
-  local deadline=$((SECONDS + STOPPED_WITHIN_S))
-  while running_pid >/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
-  # The session that it leads holds DynamoDB Local and the functions, too.
-  kill -KILL -- "-$pid" 2>/dev/null || true
+  kill_dynamodb
   rm -f "$PID_FILE"
-  echo "stopped"
+  echo "$answer"
 }
 
 status() {

@@ -94,13 +94,16 @@ impl Container<'_> {
     }
 }
 
-/// Whether the container with this id runs.
+/// Whether the container with this id runs. Without docker, or without its daemon, no container does.
 pub(super) async fn is_running(settings: &LocalSettings, id: &str) -> Result<bool, LocalError> {
     let filter = format!("id={id}");
     let arguments = ["ps", "-q", "--no-trunc", "--filter", &filter].map(String::from);
     let asked = docker(settings, &arguments, QUESTION_LIMIT).await;
-    let finished = asked.map_err(|failed| failed.explain(settings, "look for", id))?;
-    Ok(finished.output.lines().any(|line| line.trim() == id))
+    match asked.map_err(|failed| failed.explain(settings, "look for", id)) {
+        Ok(finished) => Ok(finished.output.lines().any(|line| line.trim() == id)),
+        Err(LocalError::NoDocker { .. } | LocalError::NoDockerDaemon { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether LocalStack answers on this port.
@@ -151,16 +154,16 @@ async fn docker(settings: &LocalSettings, arguments: &[String], limit: Duration)
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     /// Settings whose docker is a script that writes down its arguments and then runs `then`.
     fn fake(dir: &Path, then: &str) -> LocalSettings {
         let script = dir.join("docker");
         let text = format!("#!/bin/sh\nprintf '%s\\n' \"$*\" >> '{}/calls'\n{then}\n", dir.display());
-        std::fs::write(&script, text).expect("script");
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("mode");
+        // Written by another process: were it open here, a fork in another thread would make it "busy".
+        let write = r#"printf '%s' "$2" > "$1" && chmod +x "$1""#;
+        let written = std::process::Command::new("/bin/sh").args(["-c", write, "sh"]).arg(&script).arg(text).status();
+        assert!(written.expect("sh").success());
         let mut settings = LocalSettings::at(dir.into(), [("PATH".into(), "/usr/bin:/bin".into())]);
         settings.docker = script;
         settings
@@ -203,5 +206,6 @@ mod tests {
         settings.docker = dir.path().join("nothing");
         let error = container(&settings, &name).start().await.expect_err("no docker");
         assert!(matches!(error, LocalError::NoDocker { .. }), "{error}");
+        assert!(!is_running(&settings, "0abc").await.expect("no docker, no container"));
     }
 }

@@ -59,7 +59,7 @@ pub enum LocalError {
         log: PathBuf,
     },
     /// No space is left.
-    #[error("no space is left to install MiniStack under {}; it needs 60 MB. Free some and run this again", path.display())]
+    #[error("no space is left to install MiniStack under {}; it needs 100 MB. Free some and run this again", path.display())]
     DiskFull {
         /// The folder that was written to.
         path: PathBuf,

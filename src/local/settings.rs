@@ -11,15 +11,17 @@ use etcetera::BaseStrategy;
 use super::LocalError;
 
 /// Variables that would lead Python or pip out of the private environment.
-const DROPPED: [&str; 9] = [
+const DROPPED: [&str; 11] = [
     "PYTHONHOME",
     "PYTHONPATH",
     "PYTHONSTARTUP",
     "VIRTUAL_ENV",
     "PIP_TARGET",
     "PIP_PREFIX",
+    "PIP_ROOT",
     "PIP_USER",
     "PIP_REQUIREMENT",
+    "PIP_CONSTRAINT",
     "PIP_NO_BINARY",
 ];
 

@@ -1,9 +1,10 @@
 //! Local endpoints, with a real MiniStack. The first test to need it installs it under the build folder.
 
+#![allow(clippy::expect_used, reason = "a helper that fails is a test that fails")]
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,10 +39,11 @@ fn pid_of(instance: &Instance) -> u32 {
     }
 }
 
+/// Writes a program, from another process: were it open here, a fork in another thread would make it "busy".
 fn program(dir: &Path, name: &str, script: &str) {
-    let path = dir.join(name);
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("script");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    let write = r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod +x "$1""#;
+    let written = Command::new("/bin/sh").args(["-c", write, "sh"]).arg(dir.join(name)).arg(script).status();
+    assert!(written.expect("sh").success());
 }
 
 fn eventually(what: &str, holds: impl Fn() -> bool) {
@@ -209,8 +211,8 @@ fn killing_the_owner_ends_its_endpoint_and_removes_its_folder() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("spawn");
-    let lines = BufReader::new(owner.stdout.take().expect("stdout")).lines().map_while(Result::ok);
-    let pid = lines.filter_map(|line| line.strip_prefix("OWNED ")?.parse::<u32>().ok()).next().expect("a number");
+    let mut lines = BufReader::new(owner.stdout.take().expect("stdout")).lines().map_while(Result::ok);
+    let pid = lines.find_map(|line| line.strip_prefix("OWNED ")?.parse::<u32>().ok()).expect("a number");
     let folders = || std::fs::read_dir(temp.path()).expect("folder").count();
     assert!(is_alive(pid) && folders() == 1);
     // This is SIGKILL: the owner has no chance to clean up.
