@@ -126,3 +126,12 @@ fn secrets_are_refused_and_not_shown() {
     let reference = text.replace(&format!("DB_PASSWORD: {secret}"), "DB_PASSWORD: '{{resolve:secretsmanager:db}}'");
     assert_eq!(complaints(&reference).len(), 3);
 }
+
+#[test]
+fn replicas_of_a_global_table_are_protected_one_by_one() {
+    let body = "    Type: AWS::DynamoDB::GlobalTable\n    Properties:\n      Replicas:\n        - Region: eu-central-1\n        - Region: eu-west-1\n          DeletionProtectionEnabled: false\n";
+    assert_eq!(complaints(&one(body)), [("deletion-protection", 8)]);
+    let stack = render("template.yaml", &one(&body.replace("false", "true"))).expect("renders");
+    assert_eq!(stack.template.body.matches("PointInTimeRecoveryEnabled: true").count(), 2);
+    assert_eq!(stack.template.body.matches("DeletionProtectionEnabled: true").count(), 2);
+}

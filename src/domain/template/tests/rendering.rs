@@ -156,3 +156,11 @@ fn a_template_that_is_not_there_is_named() {
     let findings = renderer.render(&fleet, &fleet.cells[0], &code()).expect_err("refused");
     assert_eq!((findings[0].code, findings[0].hint.as_deref()), ("unknown-template", Some("did you mean `own`?")));
 }
+
+#[test]
+fn names_must_be_free_and_short_enough() {
+    let twice = format!("{QUEUE}{}", QUEUE.replace("Resources:\n", "").replace("  Q:", "  R:"));
+    assert_eq!(complaints(&twice), [("duplicate-name", 6)]);
+    let long = QUEUE.replace("-a\n", &format!("-{}\n", "a".repeat(80)));
+    assert_eq!(complaints(&long), [("name-too-long", 0)]);
+}
