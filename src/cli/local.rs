@@ -140,7 +140,7 @@ pub enum LocalReport {
 /// Carries out the command: tells what happens on stderr and prints the result.
 pub async fn run_command(args: LocalArgs, session: &Session) -> Ran {
     let settings = super::context::local_settings(session)?;
-    let mut tell = |event: LocalEvent| session.printer.note(&sentence(&event));
+    let mut tell = |event: LocalEvent| session.printer.note(&event.to_string());
     let report = run(args, &settings, &mut tell).await.map_err(error)?;
     session.printer.result("cellctl.local/v1", &report, |_| report.to_string());
     Ok(0)
@@ -149,20 +149,6 @@ pub async fn run_command(args: LocalArgs, session: &Session) -> Ran {
 /// An error of a local endpoint, for people and machines. Its text says what to do.
 pub fn error(error: LocalError) -> OpError {
     OpError::new(ErrorKind::Failed, error.to_string())
-}
-
-/// What happened, in words.
-pub fn sentence(event: &LocalEvent) -> String {
-    match event {
-        LocalEvent::LockAwaited { path } => format!("waiting for another cellctl that holds {}", path.display()),
-        LocalEvent::VenvCreated { path, python } => format!("made a virtual environment for Python {python} in {}", path.display()),
-        LocalEvent::PackagesInstalled { took } => format!("installed the pinned packages in {:.1} s", took.as_secs_f64()),
-        LocalEvent::StaleRemoved { endpoint } => format!("forgot {endpoint}, which no longer runs"),
-        LocalEvent::PortReplaced { taken, used } => format!("port {taken} is taken; using {used}"),
-        LocalEvent::Started { what, log } => format!("started {what}; its log is in {log}"),
-        LocalEvent::Healthy { endpoint, took } => format!("{endpoint} answered after {:.1} s", took.as_secs_f64()),
-        LocalEvent::Stopped { endpoint } => format!("stopped {endpoint}"),
-    }
 }
 
 /// Carries out one verb.

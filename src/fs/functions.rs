@@ -139,7 +139,7 @@ impl Walk<'_> {
         for item in listing {
             let item = item.map_err(|e| unreadable(self.code, &e))?;
             let Some(name) = item.file_name().to_str().map(str::to_owned) else {
-                return Err(self.refuse("code-path", format!("the name {:?} is not UTF-8", item.file_name())));
+                return Err(self.refuse("code-path", format!("the name {} is not UTF-8", item.file_name().display())));
             };
             if !is_skipped(&name) {
                 self.item(&item.path(), format!("{prefix}{name}"), depth)?;

@@ -3,7 +3,7 @@
 //! Owns: the order of the steps: parse, check, guard, write. Constraint kept: nothing here depends on a single cell,
 //! so that cells with the same text share the result.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::render::ParseText;
 use super::report::Report;
@@ -98,6 +98,10 @@ pub(super) fn build(parse: ParseText, file: &str, text: &str, fleet: &str) -> Re
     let mut report = Report::new(file, text);
     check::check(&document, &mut report);
     let injected = guards::apply(&mut document, &mut report);
+    let tables = names(&document, "AWS::DynamoDB::Table", "TableName");
+    let queues = names(&document, "AWS::SQS::Queue", "QueueName");
+    check_unique(&document, &tables, &mut report);
+    check_unique(&document, &queues, &mut report);
     let body = emit::to_yaml(&document);
     check_size(&body, &mut report);
     let warnings = report.into_result()?;
@@ -106,8 +110,8 @@ pub(super) fn build(parse: ParseText, file: &str, text: &str, fleet: &str) -> Re
         capabilities: capabilities(&document),
         injected,
         parameters: parameters(&document),
-        tables: names(&document, "AWS::DynamoDB::Table", "TableName"),
-        queues: names(&document, "AWS::SQS::Queue", "QueueName"),
+        tables,
+        queues,
         mentions: mentions(&document, fleet, text),
         warnings,
         body,
@@ -123,6 +127,17 @@ fn check_size(body: &str, report: &mut Report<'_>) {
             message,
             "split the cell's resources into nested stacks",
         );
+    }
+}
+
+/// Refuses two resources of a type with one name, of which CloudFormation would make only the first.
+fn check_unique(document: &Node, names: &[PhysicalName], report: &mut Report<'_>) {
+    let mut seen: BTreeMap<&[Piece], &str> = BTreeMap::new();
+    for name in names {
+        let Some(first) = seen.insert(&name.pieces, &name.logical_id) else { continue };
+        let key = document.get("Resources").and_then(|r| r.key(&name.logical_id));
+        let message = format!("{} has the same name as {first}", name.logical_id);
+        report.error("duplicate-name", key.map_or(document.at, |k| k.at), message, "rename one of the two");
     }
 }
 

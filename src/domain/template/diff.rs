@@ -59,7 +59,8 @@ impl ResourceChange {
     }
 }
 
-/// The changes from one template to another, sorted by logical id.
+/// The changes from one template to another, sorted by logical id. Only resources are compared: what a changed
+/// parameter, mapping or condition makes of them is for the change set of AWS to say.
 pub fn diff(old: &Node, new: &Node) -> Vec<ResourceChange> {
     let find = |document, id: &str| resources(document).find(|(known, _)| *known == id).map(|(_, node)| node);
     let ids: BTreeSet<&str> = resources(old).chain(resources(new)).map(|(id, _)| id).collect();
@@ -92,6 +93,10 @@ fn kind_of(old: &Node, new: &Node, paths: &[String]) -> Option<ChangeKind> {
     }
     if type_of(old) != type_of(new) {
         return Some(ChangeKind::Replaced("Type changed".to_owned()));
+    }
+    // A condition decides whether the resource is there at all; properties as a whole may hold anything.
+    if paths.iter().any(|path| path == "Condition" || path == "Properties") {
+        return Some(ChangeKind::MaybeReplaced);
     }
     let properties: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix("Properties.")).collect();
     if properties.is_empty() {
@@ -178,6 +183,8 @@ mod tests {
         let unknown = TABLE.replace("AWS::DynamoDB::Table", "My::Own::Thing");
         assert_eq!(of(&unknown, &unknown.replace("Key: a", "Key: b"))[0].kind, ChangeKind::MaybeReplaced);
         assert_eq!(of(TABLE, &unknown)[0].kind, ChangeKind::Replaced("Type changed".to_owned()));
+        let conditional = TABLE.replace("    Properties", "    Condition: C\n    Properties");
+        assert_eq!(of(TABLE, &conditional)[0].kind, ChangeKind::MaybeReplaced);
         assert_eq!(of(TABLE, "Resources: {}\n")[0].kind, ChangeKind::Removed);
     }
 }

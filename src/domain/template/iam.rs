@@ -117,7 +117,7 @@ fn may_have_any_resource(action: &str) -> bool {
 }
 
 /// Whether a wildcard in a resource's name, if there is one, comes after something that only this stack has: one of its
-/// resources, or its name with a separator after it (`shop-cell-1*` would reach `shop-cell-10`).
+/// resources, a parameter that its definition fills, or its name with a separator after it (`shop-cell-1*` would reach `shop-cell-10`).
 fn is_confined(pieces: &[Piece]) -> bool {
     let mut owned = false;
     let mut after_stack_name = false;
@@ -178,7 +178,9 @@ fn collect(node: &Canon, found: &mut Grants) {
             for arn in node.get("ManagedPolicyArns").map(Canon::one_or_many).unwrap_or_default() {
                 found.allowed.insert(vec![arn.clone()]);
             }
-            entries.values().for_each(|value| collect(value, found));
+            for value in entries.values() {
+                collect(value, found);
+            }
         }
         Canon::List(items) => items.iter().for_each(|item| collect(item, found)),
         Canon::Text(_) | Canon::Absent => {}
@@ -200,5 +202,34 @@ fn add(statement: &Canon, found: &mut Grants) {
                 found.allowed.insert(entry)
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::template::diff;
+    use crate::fs::yaml::parse;
+
+    fn broadens(old: &str, new: &str) -> Vec<bool> {
+        let policy = |statements: &str| {
+            let text = format!(
+                "Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties:\n      Policies:\n        - PolicyDocument: {{ Statement: {statements} }}\n"
+            );
+            parse(&text).expect("parses")
+        };
+        diff(&policy(old), &policy(new)).iter().map(|change| change.broadens_iam).collect()
+    }
+
+    #[test]
+    fn more_allowed_or_less_denied_is_broader() {
+        let get = "{ Effect: Allow, Action: [a:Get], Resource: !GetAtt T.Arn }";
+        let put = "{ Effect: Allow, Action: [a:Get, a:Put], Resource: !GetAtt T.Arn }";
+        let deny = "{ Effect: Deny, Action: a:Put, Resource: '*' }";
+        assert_eq!(broadens(get, put), [true]);
+        assert_eq!(broadens(put, get), [false]);
+        assert_eq!(broadens(get, &get.replace("T.Arn", "U.Arn")), [true]);
+        assert_eq!(broadens(&format!("[{put}, {deny}]"), &format!("[{put}]")), [true]);
+        assert_eq!(broadens(&format!("[{put}]"), &format!("[{put}, {deny}]")), [false]);
+        assert_eq!(broadens(get, &format!("[{get}]")), [false]);
     }
 }

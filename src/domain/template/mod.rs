@@ -23,3 +23,6 @@ pub use build::{Injection, Parameter, PhysicalName, RenderedTemplate};
 pub use diff::{ChangeKind, ResourceChange, diff};
 pub use render::{ParseText, RenderedStack, Renderer};
 pub use source::TemplateSource;
+
+#[cfg(test)]
+mod tests;

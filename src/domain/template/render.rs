@@ -22,6 +22,10 @@ pub type ParseText = fn(&str) -> Result<Node, (Position, String)>;
 
 /// Entries that the cache holds; past it, it starts anew. A fleet has a handful of shapes.
 const CACHE_ENTRIES_MAX: usize = 4_096;
+/// Characters of a table's name (DynamoDB quotas).
+const TABLE_NAME_CHARS_MAX: usize = 255;
+/// Characters of a queue's name, with `.fifo` (SQS quotas).
+const QUEUE_NAME_CHARS_MAX: usize = 80;
 /// Different sets of fields that a template may read; one for each way through its conditions.
 const PATTERNS_MAX: usize = 16;
 
@@ -197,22 +201,35 @@ fn finish(
 ) -> Result<RenderedStack, Vec<Finding>> {
     let mut findings = isolation::foreign_names(fleet, cell, &template.source.file, &rendered);
     let parameters = parameters(fleet, cell, &template.source.file, &rendered, &mut findings);
+    let stack = fleet.stack_of(&cell.id);
+    let tags = tags(fleet, cell);
+    let resolve = |names: &[PhysicalName]| -> Vec<String> {
+        names.iter().filter_map(|n| resolve(n, &stack, cell, &parameters)).collect()
+    };
+    let (tables, queues) = (resolve(&rendered.tables), resolve(&rendered.queues));
+    findings.extend(too_long(cell, "table", &tables, TABLE_NAME_CHARS_MAX));
+    findings.extend(too_long(cell, "queue", &queues, QUEUE_NAME_CHARS_MAX));
     if !findings.is_empty() {
         return Err(findings);
     }
-    let stack = fleet.stack_of(&cell.id);
-    let tags = tags(fleet, cell);
-    let resolve = |names: &[PhysicalName]| names.iter().filter_map(|n| resolve(n, &stack, cell, &parameters)).collect();
     Ok(RenderedStack {
         digest: digest(cell, code, &rendered, &parameters, &tags),
-        tables: resolve(&rendered.tables),
-        queues: resolve(&rendered.queues),
+        tables,
+        queues,
         cell: cell.id.clone(),
         place: cell.place.clone(),
         template: rendered,
         stack,
         parameters,
         tags,
+    })
+}
+
+/// A finding for each name that the service would refuse.
+fn too_long<'a>(cell: &'a Cell, kind: &'a str, names: &'a [String], max: usize) -> impl Iterator<Item = Finding> + 'a {
+    names.iter().filter(move |name| name.len() > max).map(move |name| {
+        let message = format!("the {kind} name {name} has {} characters; AWS takes {max}", name.len());
+        Finding::error("name-too-long", &cell.file, message).hint(format!("give the {kind} a shorter name"))
     })
 }
 

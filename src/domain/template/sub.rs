@@ -5,7 +5,7 @@
 use crate::domain::doc::Node;
 
 /// A part of a string.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Piece {
     /// Text that stands as it is.
     Text(String),

@@ -87,14 +87,12 @@ fn allowed(id: &str, resource: &Node, report: &mut Report<'_>) -> Allowed {
     let mut codes = BTreeSet::new();
     for item in list.map(Node::items).unwrap_or_default() {
         let text = item.as_str().unwrap_or_default();
-        match Code::ALL.into_iter().find(|code| code.as_str() == text) {
-            Some(code) => drop(codes.insert(code)),
-            None => {
-                let names = Code::ALL.map(Code::as_str);
-                let hint =
-                    did_you_mean(text, names).map_or_else(|| names.join(", "), |n| format!("did you mean `{n}`?"));
-                report.error("unknown-guard", item.at, format!("{id} allows {text:?}, which is no guard"), hint);
-            }
+        let code = Code::ALL.into_iter().find(|code| code.as_str() == text);
+        codes.extend(code);
+        if code.is_none() {
+            let names = Code::ALL.map(Code::as_str);
+            let hint = did_you_mean(text, names).map_or_else(|| names.join(", "), |n| format!("did you mean `{n}`?"));
+            report.error("unknown-guard", item.at, format!("{id} allows {text:?}, which is no guard"), hint);
         }
     }
     Allowed(codes)

@@ -1,16 +1,17 @@
 //! Keeps the data of a cell: what stateful resources must have.
 //!
-//! Owns: the settings that are added, by resource type. Constraint kept: only settings that change in place are added
-//! to types that may already exist, so that a guard never replaces what it protects; `StorageEncrypted` of a database
-//! replaces it, which the plan then shows and refuses like any replacement.
+//! Owns: the settings that are added, by resource type. Constraint kept: what someone wrote is never changed. Some
+//! kinds of encryption can only be chosen when a resource is made; adding them to one that exists replaces it, which
+//! the plan then shows and refuses like any other replacement.
 
-use crate::domain::doc::{Node, Position};
+use crate::domain::doc::{Node, Position, Value};
 use crate::domain::template::atoms;
 use crate::domain::template::build::{Injection, type_of};
 use crate::domain::template::guards::{Allowed, Code};
 use crate::domain::template::report::Report;
 
 /// A setting of a resource type: absent, it is added; off, it is refused.
+#[derive(Clone, Copy)]
 struct Setting {
     code: Code,
     /// Path below Properties.
@@ -50,7 +51,13 @@ pub(super) fn guard(
         return;
     };
     for setting in settings.iter().filter(|s| !allowed.has(s.code)) {
-        apply(id, properties, setting, report, injected);
+        apply(id, properties, setting, "Properties", report, injected);
+    }
+    let Some(Value::Sequence(replicas)) = properties.get_mut("Replicas").map(|node| &mut node.value) else { return };
+    for (index, replica) in replicas.iter_mut().enumerate().filter(|(_, r)| r.is_mapping() && r.intrinsic().is_none()) {
+        for setting in REPLICA.iter().filter(|s| kind == GLOBAL_TABLE_TYPE && !allowed.has(s.code)) {
+            apply(id, replica, setting, &format!("Properties.Replicas.{index}"), report, injected);
+        }
     }
 }
 
@@ -88,7 +95,14 @@ fn keep_on_delete(
     }
 }
 
-fn apply(id: &str, properties: &mut Node, setting: &Setting, report: &mut Report<'_>, injected: &mut Vec<Injection>) {
+fn apply(
+    id: &str,
+    properties: &mut Node,
+    setting: &Setting,
+    place: &str,
+    report: &mut Report<'_>,
+    injected: &mut Vec<Injection>,
+) {
     if setting.unless.iter().any(|name| properties.get(name).is_some()) {
         return;
     }
@@ -100,7 +114,7 @@ fn apply(id: &str, properties: &mut Node, setting: &Setting, report: &mut Report
             report.error(setting.code.as_str(), switch.at, message, hint(setting.code, "turn it on, or leave it out"));
         }
     } else if found.is_mapping() && found.intrinsic().is_none() && insert(properties, setting.path, (setting.value)()) {
-        let path = format!("Properties.{}", setting.path.join("."));
+        let path = format!("{place}.{}", setting.path.join("."));
         injected.push(Injection { logical_id: id.to_owned(), path });
     }
 }
@@ -140,18 +154,20 @@ const fn switch(code: Code, path: &'static [&'static str]) -> Setting {
     Setting { code, path, value: on, unless: &[], switch: &[] }
 }
 
+const GLOBAL_TABLE_TYPE: &str = "AWS::DynamoDB::GlobalTable";
+
+/// What each replica of a global table must have; a table has the same.
+const REPLICA: [Setting; 2] = [
+    switch(Code::DeletionProtection, &["DeletionProtectionEnabled"]),
+    switch(Code::Recovery, &["PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"]),
+];
+
 /// What a resource type must have, beside retention.
 fn settings(kind: &str) -> &'static [Setting] {
-    const RECOVERY: Setting =
-        switch(Code::Recovery, &["PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"]);
     const PROTECTED: Setting = switch(Code::DeletionProtection, &["DeletionProtection"]);
     const STORAGE: Setting =
         Setting { unless: &["SnapshotIdentifier"], ..switch(Code::Encryption, &["StorageEncrypted"]) };
-    const TABLE: [Setting; 3] = [
-        switch(Code::DeletionProtection, &["DeletionProtectionEnabled"]),
-        RECOVERY,
-        switch(Code::Encryption, &["SSESpecification", "SSEEnabled"]),
-    ];
+    const TABLE: [Setting; 3] = [REPLICA[0], REPLICA[1], switch(Code::Encryption, &["SSESpecification", "SSEEnabled"])];
     const GLOBAL_TABLE: [Setting; 1] = [switch(Code::Encryption, &["SSESpecification", "SSEEnabled"])];
     const CLUSTER: [Setting; 2] = [PROTECTED, STORAGE];
     // An instance of a cluster has neither setting: the cluster has them.
@@ -173,7 +189,7 @@ fn settings(kind: &str) -> &'static [Setting] {
     const USERS: [Setting; 1] = [Setting { value: active, ..PROTECTED }];
     match kind {
         "AWS::DynamoDB::Table" => &TABLE,
-        "AWS::DynamoDB::GlobalTable" => &GLOBAL_TABLE,
+        GLOBAL_TABLE_TYPE => &GLOBAL_TABLE,
         "AWS::S3::Bucket" => &BUCKET,
         "AWS::RDS::DBCluster" | "AWS::DocDB::DBCluster" | "AWS::Neptune::DBCluster" => &CLUSTER,
         "AWS::RDS::DBInstance" => &INSTANCE,
