@@ -9,3 +9,4 @@ pub mod local;
 pub mod ops;
 pub mod output;
 pub mod ports;
+pub mod wire;

@@ -86,7 +86,8 @@ async fn stored(args: &ApplyArgs, path: &Path, session: &Session) -> Ran {
     let (plan, digest) = read(path)?;
     let loaded = context::load(session)?;
     if plan.fleet != loaded.fleet.name.as_str() {
-        let message = format!("the plan is for fleet {}; the definitions are of fleet {}", plan.fleet, loaded.fleet.name);
+        let message =
+            format!("the plan is for fleet {}; the definitions are of fleet {}", plan.fleet, loaded.fleet.name);
         return Err(OpError::new(ErrorKind::Stale, message).hint("name the right --cells"));
     }
     let world = context::world(session, &loaded.fleet, Some(loaded.packager.clone())).await?;
@@ -98,9 +99,10 @@ async fn stored(args: &ApplyArgs, path: &Path, session: &Session) -> Ran {
 }
 
 fn read(path: &Path) -> Result<(Plan, Digest), OpError> {
-    let text = files::read_bounded(path)
-        .map_err(|error| OpError::new(ErrorKind::Failed, format!("cannot read the plan {}: {error}", path.display()))
-            .hint("make one with `cellctl plan -o FILE`"))?;
+    let text = files::read_bounded(path).map_err(|error| {
+        OpError::new(ErrorKind::Failed, format!("cannot read the plan {}: {error}", path.display()))
+            .hint("make one with `cellctl plan -o FILE`")
+    })?;
     file::read(&text).map_err(|error| {
         let hint = match error {
             PlanFileError::Format(_) => "make a new plan with this version of cellctl",

@@ -47,16 +47,28 @@ fn settings(session: &Session) -> Vec<Setting> {
     let show = |path: &Path| path.display().to_string();
     let from = |name: &str, value: &str, default: &str| source(session, name, value, default);
     let mut list = vec![
-        Setting { name: "cells", value: show(&global.cells), source: from("CELLCTL_CELLS", &show(&global.cells), "cells") },
+        Setting {
+            name: "cells",
+            value: show(&global.cells),
+            source: from("CELLCTL_CELLS", &show(&global.cells), "cells"),
+        },
         Setting {
             name: "templates",
             value: show(&global.templates),
             source: from("CELLCTL_TEMPLATES", &show(&global.templates), "templates"),
         },
-        Setting { name: "local", value: global.local.to_string(), source: from("CELLCTL_LOCAL", &global.local.to_string(), "false") },
+        Setting {
+            name: "local",
+            value: global.local.to_string(),
+            source: from("CELLCTL_LOCAL", &global.local.to_string(), "false"),
+        },
     ];
     if let Some(select) = &global.select {
-        list.push(Setting { name: "select", value: select.to_string(), source: from("CELLCTL_SELECT", &select.to_string(), "") });
+        list.push(Setting {
+            name: "select",
+            value: select.to_string(),
+            source: from("CELLCTL_SELECT", &select.to_string(), ""),
+        });
     }
     list.extend(of_fleet(session));
     list.extend(["AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL"].into_iter().filter_map(|name| {

@@ -74,10 +74,15 @@ pub fn load_quietly(session: &Session) -> Result<Loaded, OpError> {
 }
 
 fn load_templates(session: &Session, fleet: Fleet) -> Result<Loaded, OpError> {
+    load_from(fleet, &session.global.templates)
+}
+
+/// Adds templates and function code to a fleet.
+pub fn load_from(fleet: Fleet, dir: &Path) -> Result<Loaded, OpError> {
     let names: BTreeSet<_> = fleet.cells.iter().map(|c| c.template.clone()).collect();
     let invalid = |findings: Vec<Finding>| OpError::invalid("the templates are not valid", findings);
-    let sources = templates::load(&session.global.templates, &names).map_err(invalid)?;
-    let packager = Arc::new(Packager::new(code_root(&session.global.templates)));
+    let sources = templates::load(dir, &names).map_err(invalid)?;
+    let packager = Arc::new(Packager::new(code_root(dir)));
     let code = packager.digests(&fleet).map_err(|f| OpError::invalid("the function code cannot be packaged", f))?;
     let renderer = Renderer::new(sources, wire::parse_document);
     Ok(Loaded { fleet, packager, code, renderer })
@@ -89,7 +94,7 @@ fn code_root(templates: &Path) -> &Path {
 }
 
 /// A local endpoint has one account, whatever the definitions name.
-fn forget_accounts(fleet: &mut Fleet) {
+pub fn forget_accounts(fleet: &mut Fleet) {
     let forget = |place: &mut Place| {
         place.account = None;
         place.role_arn = None;
@@ -116,7 +121,8 @@ impl Loaded {
 
     /// Renders cells, all findings at once.
     pub fn render(&self, cells: &[&Cell]) -> Result<Vec<RenderedStack>, OpError> {
-        let results: Vec<_> = cells.par_iter().map(|cell| self.renderer.render(&self.fleet, cell, &self.code)).collect();
+        let results: Vec<_> =
+            cells.par_iter().map(|cell| self.renderer.render(&self.fleet, cell, &self.code)).collect();
         let mut stacks = Vec::with_capacity(results.len());
         let mut findings: Vec<Finding> = Vec::new();
         for result in results {
@@ -197,7 +203,8 @@ pub fn select<'a>(fleet: &'a Fleet, session: &Session) -> Result<Vec<&'a Cell>, 
     let Some(selector) = &session.global.select else { return Ok(fleet.cells.iter().collect()) };
     let cells: Vec<&Cell> = fleet.cells.iter().filter(|cell| selector.matches(cell)).collect();
     if cells.is_empty() {
-        let message = format!("the selector {selector} matches none of the {} cells of fleet {}", fleet.cells.len(), fleet.name);
+        let message =
+            format!("the selector {selector} matches none of the {} cells of fleet {}", fleet.cells.len(), fleet.name);
         return Err(OpError::new(ErrorKind::Usage, message).hint("`cellctl cell list` shows the cells"));
     }
     Ok(cells)
@@ -221,7 +228,10 @@ async fn local_endpoint(session: &Session) -> Result<String, OpError> {
     let status = local::status(&settings, &InstanceName::default()).await.map_err(super::local::error)?;
     match status {
         Status::Healthy { instance } => Ok(instance.endpoint),
-        _ => Err(OpError::new(ErrorKind::Failed, "the local endpoint does not run").hint("start it with `cellctl local up`")),
+        _ => {
+            Err(OpError::new(ErrorKind::Failed, "the local endpoint does not run")
+                .hint("start it with `cellctl local up`"))
+        }
     }
 }
 
@@ -247,7 +257,10 @@ pub fn confirm(session: &Session, question: &str) -> Result<(), OpError> {
     match session.printer.ask(question) {
         Some(true) => Ok(()),
         Some(false) => Err(OpError::new(ErrorKind::Refused, "not confirmed; nothing was done")),
-        None => Err(OpError::new(ErrorKind::Refused, "this changes the fleet and there is no terminal to ask on; nothing was done")
-            .hint("add --yes once you have seen what it will do")),
+        None => Err(OpError::new(
+            ErrorKind::Refused,
+            "this changes the fleet and there is no terminal to ask on; nothing was done",
+        )
+        .hint("add --yes once you have seen what it will do")),
     }
 }

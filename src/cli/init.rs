@@ -19,9 +19,14 @@ pub async fn run(_: &InitArgs, session: &Session) -> Ran {
     let wrong = fleet.control.account.as_ref().filter(|wanted| wanted.as_str() != identity.account);
     if let Some(wanted) = wrong {
         let message = format!("the credentials are of account {}; the fleet names {wanted}", identity.account);
-        return Err(crate::ops::OpError::new(crate::ops::ErrorKind::Refused, message).hint("choose the right AWS_PROFILE"));
+        return Err(
+            crate::ops::OpError::new(crate::ops::ErrorKind::Refused, message).hint("choose the right AWS_PROFILE")
+        );
     }
-    let question = format!("Make or update the control state of fleet {} in account {}, {}?", fleet.name, identity.account, fleet.control.region);
+    let question = format!(
+        "Make or update the control state of fleet {} in account {}, {}?",
+        fleet.name, identity.account, fleet.control.region
+    );
     context::confirm(session, &question)?;
     let stacks = init(&world, &fleet).await?;
     session.printer.result("cellctl.init/v1", &stacks, |style| {

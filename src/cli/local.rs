@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::{Ran, Session};
 use crate::local::{
-    self, Down, Engine, Exports, Instance, InstanceName, LocalError, LocalEvent, LocalSettings, OnEvent, REGION_DEFAULT, Shell,
-    Status, Up, UpOptions,
+    self, Down, Engine, Exports, Instance, InstanceName, LocalError, LocalEvent, LocalSettings, OnEvent,
+    REGION_DEFAULT, Shell, Status, Up, UpOptions,
 };
 use crate::ops::{ErrorKind, OpError};
 

@@ -65,7 +65,12 @@ async fn broken(world: &World, session: &Session, lease: Option<Lease>) -> Resul
         return Err(OpError::new(ErrorKind::Failed, "nobody holds the lock: there is nothing to break"));
     };
     context::confirm(session, &format!("Break the lock of {} ({})?", held.holder, held.purpose))?;
-    let next = Lease { token: held.token + 1, expires_at_ms: 0, purpose: format!("broken by {}", session.environment.user), ..held.clone() };
+    let next = Lease {
+        token: held.token + 1,
+        expires_at_ms: 0,
+        purpose: format!("broken by {}", session.environment.user),
+        ..held.clone()
+    };
     world.control.swap_lease(Some(&held), &next).await?;
     Ok(Some(next))
 }

@@ -41,7 +41,9 @@ pub struct AllowArgs {
 
 fn cell_atom(text: &str) -> Result<String, String> {
     let valid = text.split_once('/').is_some_and(|(cell, atom)| {
-        cell.parse::<crate::domain::ids::CellId>().is_ok() && !atom.is_empty() && atom.chars().all(char::is_alphanumeric)
+        cell.parse::<crate::domain::ids::CellId>().is_ok()
+            && !atom.is_empty()
+            && atom.chars().all(char::is_alphanumeric)
     });
     if valid { Ok(text.to_owned()) } else { Err("write CELL/ATOM, such as cell-3/OrdersTable".to_owned()) }
 }
@@ -63,14 +65,23 @@ pub async fn run(args: PlanArgs, session: &Session) -> Ran {
     } else {
         context::world(session, &loaded.fleet, Some(loaded.packager.clone())).await?
     };
-    let plan = if args.offline { plan_offline(&world, request, &Observation::default()) } else { plan(&world, request).await? };
+    let plan = if args.offline {
+        plan_offline(&world, request, &Observation::default())
+    } else {
+        plan(&world, request).await?
+    };
     let (text, digest) = encode(&plan)?;
     if let Some(path) = &args.out {
         files::write_atomically(path, &text).map_err(|error| cannot_write(path, &error))?;
     }
     show(session, &plan, &digest);
     if let Some(path) = &args.out {
-        session.printer.note(&format!("plan {} is in {}; carry it out with `cellctl apply {}`", digest.short(), path.display(), path.display()));
+        session.printer.note(&format!(
+            "plan {} is in {}; carry it out with `cellctl apply {}`",
+            digest.short(),
+            path.display(),
+            path.display()
+        ));
     }
     let blocked = plan.blocked().next().is_some();
     Ok(match (plan.has_changes() || blocked, args.detailed_exitcode) {
@@ -103,7 +114,9 @@ pub fn write_document(session: &Session, out: Option<&Path>, text: &str) -> Resu
 /// The error for a file that cannot be written; the old one, if any, is still there.
 pub fn cannot_write(path: &Path, error: &std::io::Error) -> OpError {
     let hint = match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => "free some space, or name a file on another disk",
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            "free some space, or name a file on another disk"
+        }
         std::io::ErrorKind::NotFound => "make the folder first",
         _ => "name another file, or mend its permissions",
     };

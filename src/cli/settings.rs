@@ -17,10 +17,24 @@ use crate::output::{Format, Options};
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
     /// Folder of the definitions.
-    #[arg(long, global = true, value_name = "DIR", env = "CELLCTL_CELLS", default_value = "cells", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CELLCTL_CELLS",
+        default_value = "cells",
+        hide_env_values = true
+    )]
     pub cells: PathBuf,
     /// Folder of the templates.
-    #[arg(long, global = true, value_name = "DIR", env = "CELLCTL_TEMPLATES", default_value = "templates", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "CELLCTL_TEMPLATES",
+        default_value = "templates",
+        hide_env_values = true
+    )]
     pub templates: PathBuf,
     /// Use the local endpoint of `cellctl local up`, with dummy credentials; no account is reached.
     #[arg(long, global = true, env = "CELLCTL_LOCAL", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
