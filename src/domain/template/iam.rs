@@ -117,7 +117,8 @@ fn may_have_any_resource(action: &str) -> bool {
 }
 
 /// Whether a wildcard in a resource's name, if there is one, comes after something that only this stack has: one of its
-/// resources, a parameter that its definition fills, or its name with a separator after it (`shop-cell-1*` would reach `shop-cell-10`).
+/// resources, a parameter that its definition fills, or its name with a separator after it (`shop-cell-1*` would reach
+/// `shop-cell-10`).
 fn is_confined(pieces: &[Piece]) -> bool {
     let mut owned = false;
     let mut after_stack_name = false;

@@ -100,9 +100,9 @@ fn is_hidden(parameter: &Node) -> bool {
     parameter.get("NoEcho").and_then(Node::as_str).is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
-/// A text that is no dynamic reference and not empty.
+/// A text that has no dynamic reference in it and is not empty.
 fn is_literal(node: &Node) -> bool {
-    node.intrinsic().is_none() && node.as_str().is_some_and(|text| !text.is_empty() && !text.starts_with("{{resolve:"))
+    node.intrinsic().is_none() && node.as_str().is_some_and(|text| !text.is_empty() && !text.contains("{{resolve:"))
 }
 
 fn literal_secret(name: &str, value: &Node) -> Option<&'static str> {

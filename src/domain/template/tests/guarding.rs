@@ -135,3 +135,12 @@ fn replicas_of_a_global_table_are_protected_one_by_one() {
     assert_eq!(stack.template.body.matches("PointInTimeRecoveryEnabled: true").count(), 2);
     assert_eq!(stack.template.body.matches("DeletionProtectionEnabled: true").count(), 2);
 }
+
+#[test]
+fn a_dynamic_reference_may_stand_within_a_text() {
+    let secret = |text: &str| {
+        one(&format!("    Type: AWS::SecretsManager::Secret\n    Properties:\n      SecretString: '{text}'\n"))
+    };
+    assert_eq!(complaints(&secret("{ \"password\": \"{{resolve:secretsmanager:db}}\" }")), []);
+    assert_eq!(complaints(&secret("{ \"password\": \"swordfish\" }")), [("plain-secret", 5)]);
+}

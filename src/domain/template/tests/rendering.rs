@@ -164,3 +164,12 @@ fn names_must_be_free_and_short_enough() {
     let long = QUEUE.replace("-a\n", &format!("-{}\n", "a".repeat(80)));
     assert_eq!(complaints(&long), [("name-too-long", 0)]);
 }
+
+/// Pinned, so that a machine, a map's order or a new version of a library that changes what is sent is noticed. A
+/// change here changes every cell of every fleet: say so in the release notes.
+#[test]
+fn digests_are_the_same_on_every_machine() {
+    let stack = render("template.yaml", QUEUE).expect("renders");
+    assert_eq!(stack.template.digest.short(), "4b32b35726f5");
+    assert_eq!(stack.digest.short(), "9d20e4d19d37");
+}
