@@ -64,7 +64,7 @@ impl Caller {
             self.wait_for_turn(rate.as_ref()).await;
             let failed = match send().await {
                 Ok(answer) => {
-                    with(rate.as_ref(), |r| r.succeeded());
+                    with(rate.as_ref(), Aimd::succeeded);
                     return Ok(answer);
                 }
                 Err(error) => failure(&error),

@@ -67,14 +67,12 @@ impl HowArgs {
 
 /// Carries out the command.
 pub async fn run(args: ApplyArgs, session: &Session) -> Ran {
-    match &args.plan {
-        Some(path) => stored(&args, path, session).await,
-        None => {
-            let loaded = context::load(session)?;
-            let cells: Vec<CellId> = loaded.selected(session)?.into_iter().map(|c| c.id.clone()).collect();
-            converge(session, &loaded, &cells, args.allow.atoms(), &args.how, "cellctl apply").await
-        }
+    if let Some(path) = &args.plan {
+        return stored(&args, path, session).await;
     }
+    let loaded = context::load(session)?;
+    let cells: Vec<CellId> = loaded.selected(session)?.into_iter().map(|c| c.id.clone()).collect();
+    converge(session, &loaded, &cells, args.allow.atoms(), &args.how, "cellctl apply").await
 }
 
 /// Carries out a stored plan.

@@ -152,9 +152,12 @@ async fn set_state(session: &Session, cell: &CellId, wanted: CellState) -> Ran {
     let claim = context::claim(session, format!("making cell {cell} {}", wanted.as_str()));
     let before = state::set(&world, &fleet, cell, wanted, &claim).await?;
     let data = serde_json::json!({ "cell": cell, "from": before, "to": wanted });
-    session.printer.result("cellctl.cell-state/v1", &data, |_| match before == wanted {
-        true => format!("cell {cell} is {} already", wanted.as_str()),
-        false => format!("cell {cell} is {} now, it was {}", wanted.as_str(), before.as_str()),
+    session.printer.result("cellctl.cell-state/v1", &data, |_| {
+        if before == wanted {
+            format!("cell {cell} is {} already", wanted.as_str())
+        } else {
+            format!("cell {cell} is {} now, it was {}", wanted.as_str(), before.as_str())
+        }
     });
     Ok(0)
 }

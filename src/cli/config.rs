@@ -105,8 +105,7 @@ fn variable(session: &Session, name: &str) -> Option<String> {
 fn source(session: &Session, name: &str, value: &str, default: &str) -> String {
     match variable(session, name) {
         Some(set) if set == value => format!("environment ({name})"),
-        Some(_) => "flag".to_owned(),
         None if value == default => "default".to_owned(),
-        None => "flag".to_owned(),
+        _ => "flag".to_owned(),
     }
 }

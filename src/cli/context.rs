@@ -225,7 +225,7 @@ pub async fn world(session: &Session, fleet: &Fleet, packager: Option<Arc<Packag
 
 async fn local_endpoint(session: &Session) -> Result<String, OpError> {
     let settings = local_settings(session)?;
-    let status = local::status(&settings, &InstanceName::default()).await.map_err(super::local::error)?;
+    let status = local::status(&settings, &InstanceName::default()).await.map_err(|e| super::local::error(&e))?;
     match status {
         Status::Healthy { instance } => Ok(instance.endpoint),
         _ => {
@@ -237,7 +237,7 @@ async fn local_endpoint(session: &Session) -> Result<String, OpError> {
 
 /// Where local endpoints keep their things.
 pub fn local_settings(session: &Session) -> Result<LocalSettings, OpError> {
-    LocalSettings::new(session.environment.variables.clone()).map_err(super::local::error)
+    LocalSettings::new(session.environment.variables.clone()).map_err(|e| super::local::error(&e))
 }
 
 /// Who wants the lock.

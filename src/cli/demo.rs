@@ -51,7 +51,7 @@ pub async fn run(args: DemoArgs, session: &Session) -> Ran {
     let options = OwnedOptions { region: "eu-central-1".to_owned(), log };
     let endpoint = OwnedInstance::start(&settings, &options, &mut |event| printer.note(&event.to_string()))
         .await
-        .map_err(super::local::error)?;
+        .map_err(|e| super::local::error(&e))?;
     let demo = Demo { session, dir: dir.path(), endpoint: endpoint.endpoint() };
     demo.play().await
 }

@@ -141,13 +141,13 @@ pub enum LocalReport {
 pub async fn run_command(args: LocalArgs, session: &Session) -> Ran {
     let settings = super::context::local_settings(session)?;
     let mut tell = |event: LocalEvent| session.printer.note(&event.to_string());
-    let report = run(args, &settings, &mut tell).await.map_err(error)?;
+    let report = run(args, &settings, &mut tell).await.map_err(|e| error(&e))?;
     session.printer.result("cellctl.local/v1", &report, |_| report.to_string());
     Ok(0)
 }
 
 /// An error of a local endpoint, for people and machines. Its text says what to do.
-pub fn error(error: LocalError) -> OpError {
+pub fn error(error: &LocalError) -> OpError {
     OpError::new(ErrorKind::Failed, error.to_string())
 }
 

@@ -73,7 +73,7 @@ pub enum OutputArg {
 /// When to use colours, as typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ColorArg {
-    /// On a terminal, unless NO_COLOR is set.
+    /// On a terminal, unless `NO_COLOR` is set.
     Auto,
     /// Always.
     Always,
@@ -121,7 +121,7 @@ fn hostname() -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// The page of the run, as GitHub Actions, GitLab, CircleCI, Buildkite and Jenkins tell it.
+/// The page of the run, as GitHub Actions, GitLab, `CircleCI`, Buildkite and Jenkins tell it.
 fn ci_url(get: &impl Fn(&str) -> Option<String>) -> Option<String> {
     let github = || {
         let (server, repository, run) = (get("GITHUB_SERVER_URL")?, get("GITHUB_REPOSITORY")?, get("GITHUB_RUN_ID")?);

@@ -101,7 +101,7 @@ string_id!(
 );
 string_id!(
     /// Name of a CloudFormation stack: a letter, then letters, digits and hyphens; at most 128 characters
-    /// (CloudFormation API reference, CreateStack, StackName).
+    /// (CloudFormation API reference, `CreateStack`, `StackName`).
     StackName, "stack name",
     "use 1 to 128 letters, digits and hyphens, starting with a letter",
     |text| text.len() <= 128

@@ -162,7 +162,7 @@ async fn clock(world: &World, place: &Place) -> Check {
     match world.identities.clock_skew(place).await {
         Err(error) => Check { health: Health::Warn, ..Check::failed(name, &error) },
         Ok(skew_ms) => {
-            let detail = format!("{:.1} s apart", skew_ms.unsigned_abs() as f64 / 1000.0);
+            let detail = format!("{} ms apart", skew_ms.unsigned_abs());
             match skew_ms.abs() {
                 ms if ms >= SKEW_FAIL_MS => Check::new(name, Health::Fail, detail)
                     .hint("set the clock: AWS refuses signatures that are five minutes off"),
@@ -206,7 +206,7 @@ async fn quota_check(world: &World, fleet: &Fleet, place: &Place, quota: &Quota)
     match world.identities.quota(place, quota.service, quota.code).await {
         Err(error) => Check::new(name, Health::Warn, format!("could not be read: {}", error.message)),
         Ok(None) => Check::new(name, Health::Warn, format!("unknown here; the definitions need {need}")),
-        Ok(Some(limit)) if (need as f64) > limit => {
+        Ok(Some(limit)) if f64::from(u32::try_from(need).unwrap_or(u32::MAX)) > limit => {
             Check::new(name, Health::Fail, format!("{limit}; the definitions need {need}"))
                 .hint(format!("ask for more: Service Quotas, {} {}", quota.service, quota.code))
         }

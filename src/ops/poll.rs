@@ -156,7 +156,7 @@ impl Poller {
                 shared.blind_since_ms = None;
                 shared.settle(place, &seen, now_ms);
             }
-            Err(error) => shared.endure(place, error, now_ms),
+            Err(error) => shared.endure(place, &error, now_ms),
         }
     }
 
@@ -200,7 +200,7 @@ impl Shared {
 
     /// A failed poll says nothing about the stacks. Only when it is certain that no poll will succeed, or none has for
     /// long, are those who wait told that the end was not seen.
-    fn endure(&mut self, place: &Place, error: CallError, now_ms: i64) {
+    fn endure(&mut self, place: &Place, error: &CallError, now_ms: i64) {
         let since_ms = *self.blind_since_ms.get_or_insert(now_ms);
         let hopeless = matches!(error.kind, CallErrorKind::Credentials | CallErrorKind::Denied);
         if !hopeless && now_ms - since_ms < BLIND_MS_MAX {

@@ -34,7 +34,12 @@ pub(super) fn template_key(digest: &Digest) -> String {
 
 /// Name of the bucket of a place.
 pub(super) fn bucket(options: &Options, plan: &Plan, place: &Place) -> String {
-    let account = place.account.as_ref().map(|a| a.as_str()).or(plan.account.as_deref()).unwrap_or_default();
+    let account = place
+        .account
+        .as_ref()
+        .map(crate::domain::ids::AccountId::as_str)
+        .or(plan.account.as_deref())
+        .unwrap_or_default();
     format!("{}-{account}-{}", options.bucket_prefix, place.region)
 }
 

@@ -10,7 +10,7 @@ use crate::domain::ids::Digest;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMAT};
 use crate::domain::stack::{Phase, StackSummary, Stuck};
-use crate::domain::template::atoms;
+use crate::domain::template::{ResourceChange, atoms};
 use crate::ops::World;
 use crate::ops::event::{Event, Outcome};
 use crate::ops::lease::HeldLease;
@@ -354,7 +354,7 @@ impl<'a> Executor<'a> {
 
     /// The same for an update, only where the template changes: it may add tables.
     async fn refuse_new_foreign_tables(&self, step: &Step) -> Result<(), Trouble> {
-        if step.diff.is_some() && !self.plan.changes_of(step).iter().any(|c| c.adds_table()) {
+        if step.diff.is_some() && !self.plan.changes_of(step).iter().any(ResourceChange::adds_table) {
             return Ok(());
         }
         let resources = self.world.stacks.resources(&step.desired.place, step.desired.stack.as_str()).await?;

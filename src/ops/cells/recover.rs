@@ -119,14 +119,13 @@ fn remedy(phase: Phase, remaining: &[StackResource], choices: &Choices) -> (Stri
     };
     let remedy = match stuck {
         Stuck::RollbackComplete | Stuck::Review => shell(remaining),
-        Stuck::RollbackFailed => delete_again(remaining, choices),
         Stuck::CreateFailed => by_hand(
             "look at what the create has made (it is listed), keep what you need, then delete the stack in the console; \
              cellctl never deletes a stack in this state",
         ),
         Stuck::UpdateRollbackFailed => Remedy::ContinueRollback { skip: choices.skip.clone() },
         Stuck::UpdateFailed => Remedy::Rollback,
-        Stuck::DeleteFailed => delete_again(remaining, choices),
+        Stuck::RollbackFailed | Stuck::DeleteFailed => delete_again(remaining, choices),
     };
     (stuck.meaning().to_owned(), remedy)
 }
