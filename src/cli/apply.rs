@@ -131,7 +131,8 @@ pub async fn converge(
         }
         let report = execute(session, &world, &loaded.fleet, &plan, &digest, how, resume).await?;
         code = report.exit_code();
-        if !report.must_look_again() || code != 0 {
+        let failed = report.cells.iter().any(|cell| cell.outcome.is_failure());
+        if !report.must_look_again() || failed || report.stopped {
             break;
         }
     }
