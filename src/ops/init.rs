@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{Digest, StackName};
-use crate::domain::stack::{Phase, StackDetail};
+use crate::domain::stack::{CHANGE_STARTS, Phase, StackDetail, first_cause};
 use crate::ports::{CallErrorKind, ChangeSetState, StackRequest, TemplateText};
 
 use super::World;
@@ -235,8 +235,7 @@ async fn settle(
         return Ok(());
     }
     let events = world.stacks.events(place, id, since_ms).await.unwrap_or_default();
-    let cause = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure());
-    let cause = cause.map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
+    let cause = first_cause(&summary.name, &events, &CHANGE_STARTS);
     let why = cause.or(summary.reason).unwrap_or_else(|| "the service gives no reason".to_owned());
     let kind = if summary.status.is_rollback() { ErrorKind::RolledBack } else { ErrorKind::Failed };
     Err(OpError::new(kind, format!("stack {stack} ended in {}: {why}", summary.status))

@@ -216,7 +216,7 @@ impl Poller {
         if let Some(watch) = self.lock().watches.iter_mut().find(|w| w.wanted.stack_id == wanted.stack_id) {
             watch.seen_events_ms = watch.seen_events_ms.max(newest);
         }
-        for event in events.into_iter().filter(|e| !e.is_stack()) {
+        for event in events.into_iter().filter(|e| !e.is_of_stack(&wanted.stack)) {
             self.world.reporter.report(&Event::ResourceChanged {
                 cell: wanted.cell.clone(),
                 logical_id: event.logical_id,
@@ -234,7 +234,7 @@ fn is_end(event: &StackEvent, wanted: &Wanted, all: &[StackEvent]) -> bool {
         (Some(theirs), Some(ours)) => theirs == ours,
         _ => all.iter().all(|e| e.token.is_none()),
     };
-    ours && event.is_stack() && StackStatus::new(&event.status).phase() != Phase::Moving
+    ours && event.is_of_stack(&wanted.stack) && StackStatus::new(&event.status).phase() != Phase::Moving
 }
 
 impl Shared {

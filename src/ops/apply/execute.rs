@@ -9,7 +9,7 @@ use crate::domain::fleet::Place;
 use crate::domain::ids::Digest;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMAT};
-use crate::domain::stack::{Phase, StackDetail, StackEvent, StackSummary, Stuck};
+use crate::domain::stack::{CHANGE_STARTS, Phase, StackDetail, StackEvent, StackSummary, Stuck, failures};
 use crate::domain::template::{ResourceChange, atoms};
 use crate::ops::World;
 use crate::ops::error::OpError;
@@ -389,13 +389,10 @@ impl<'a> Executor<'a> {
         let token = self.token(step);
         let events = self.world.stacks.events(&step.desired.place, &summary.id, since_ms).await.ok()?;
         let complete = summary.status.phase() == Phase::Complete;
-        let counts = |e: &&StackEvent| {
-            let ours = e.token.as_ref().is_none_or(|t| *t == token || since_ms == 0);
-            ours && !e.is_stack() && e.is_failure() && !(complete && e.status == "DELETE_FAILED")
-        };
-        let failed = events.iter().find(counts)?;
-        let why = failed.reason.as_deref().unwrap_or("no reason given");
-        Some(format!("{} ({}): {why}", failed.logical_id, failed.resource_type))
+        let ours = |e: &StackEvent| since_ms == 0 || e.token.as_ref().is_none_or(|t| *t == token);
+        let failed = failures(&step.desired.stack, &events, &CHANGE_STARTS);
+        let mut counted = failed.into_iter().filter(|e| ours(e) && !(complete && e.status == "DELETE_FAILED"));
+        counted.next().map(StackEvent::cause)
     }
 
     /// Refuses tables that exist and are not among the stack's own: the service would fail, an emulator may wipe them.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{CellId, Digest};
-use crate::domain::stack::{Phase, StackDetail, StackResource, StackSummary, Stuck};
+use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, StackSummary, Stuck, failures};
 use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
@@ -312,9 +312,8 @@ async fn delete_leftovers(world: &World, recovery: &Recovery) -> Result<(), OpEr
 
 async fn still_stuck(world: &World, recovery: &Recovery, summary: &StackSummary, since_ms: i64) -> OpError {
     let events = world.stacks.events(&recovery.place, &summary.id, since_ms).await.unwrap_or_default();
-    let failed: Vec<_> = events.iter().filter(|e| !e.is_stack() && e.is_failure()).collect();
-    let cause =
-        failed.first().map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
+    let failed = failures(&summary.name, &events, &RECOVERY_STARTS);
+    let cause = failed.first().map(|e| e.cause());
     let why = cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
     let names: Vec<&str> = failed.iter().map(|e| e.logical_id.as_str()).collect();
     let option = if matches!(recovery.remedy, Remedy::ContinueRollback { .. }) { "--skip" } else { "--retain" };
