@@ -12,6 +12,7 @@ use crate::fs::files;
 use crate::ops::apply::{ApplyReport, Concurrency, Options, apply};
 use crate::ops::init::bucket_prefix;
 use crate::ops::{ErrorKind, OpError, World};
+use crate::output::plan::counted;
 use crate::output::{Format, report};
 
 use super::context::{self, Loaded};
@@ -150,7 +151,7 @@ async fn execute(
 ) -> Result<ApplyReport, OpError> {
     if plan.has_changes() {
         let cells = plan.steps.len() - plan.blocked().count();
-        context::confirm(session, &format!("Change {cells} cells of fleet {}?", fleet.name))?;
+        context::confirm(session, &format!("Change {} of fleet {}?", counted(cells, "cell"), fleet.name))?;
     }
     let options = how.options(session, fleet, format!("apply of plan {}", digest.short()));
     let outcome = apply(world, plan, digest, &options).await?;
