@@ -21,6 +21,9 @@ pub struct Lease {
     /// Page of the CI run, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci_url: Option<String>,
+    /// Tells two runs of one holder apart.
+    #[serde(default)]
+    pub nonce: u64,
     /// The fencing token: one more than that of the lease before.
     pub token: u64,
     /// When it was taken, in milliseconds since 1970.

@@ -67,6 +67,7 @@ impl HeldLease {
             holder: claim.holder.clone(),
             purpose: claim.purpose.clone(),
             ci_url: claim.ci_url.clone(),
+            nonce: nonce(clock.as_ref()),
             token: seen.as_ref().map_or(1, |lease| lease.token + 1),
             acquired_at_ms: now_ms,
             expires_at_ms: now_ms + LEASE_MS,
@@ -122,6 +123,13 @@ impl HeldLease {
             other => other.map_err(OpError::from),
         }
     }
+}
+
+/// A number that no other run is likely to have.
+fn nonce(clock: &dyn Clock) -> u64 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^53 and positive")]
+    let number = (clock.random() * 9_007_199_254_740_992.0) as u64;
+    number
 }
 
 impl Drop for HeldLease {
@@ -198,7 +206,7 @@ async fn beat(shared: &Shared) -> bool {
 /// The lease as it stands, if it is still this holder's.
 async fn ours(shared: &Shared, held: &Lease) -> Called<Option<Lease>> {
     let stored: Result<Option<Lease>, CallError> = shared.control.lease().await;
-    Ok(stored?.filter(|lease| lease.token == held.token && lease.holder == held.holder && lease.expires_at_ms != 0))
+    Ok(stored?.filter(|lease| lease.token == held.token && lease.nonce == held.nonce && lease.expires_at_ms != 0))
 }
 
 fn locked(lease: &Lease, now_ms: i64) -> OpError {

@@ -208,7 +208,7 @@ async fn what_somebody_else_changed_makes_a_plan_stale_and_a_new_one_mends_it() 
     assert!(refused.message.contains("cell-2"), "{}", refused.message);
     assert!(sim.executes().is_empty(), "nothing was begun");
     let report = run(&sim, 1).await.expect("a new plan");
-    assert_eq!(report.cells.len(), 1);
+    assert_eq!((report.exit_code(), report.cells.len()), (0, 1), "{report:?}");
     assert!(!sim.contents()["shop-cell-2"].contains("meddled"));
 }
 

@@ -54,6 +54,7 @@ struct State {
     lease: Option<Lease>,
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
+    randoms: u32,
     creates: BTreeMap<String, usize>,
     executes: BTreeMap<String, usize>,
 }
@@ -197,6 +198,16 @@ fn find<'a>(state: &'a mut State, stack: &str) -> Option<(String, &'a mut Stack)
     state.stacks.iter_mut().find(|entry| hit(&(entry.0, &mut entry.1.clone()))).map(|(name, s)| (name.clone(), s))
 }
 
+/// The one table of a stack.
+fn table_of(stack: &str) -> StackResource {
+    StackResource {
+        logical_id: "OrdersTable".to_owned(),
+        physical_id: format!("{stack}-orders"),
+        resource_type: "AWS::DynamoDB::Table".to_owned(),
+        status: "CREATE_COMPLETE".to_owned(),
+    }
+}
+
 fn missing(operation: &'static str) -> CallError {
     error(CallErrorKind::NotFound, operation, "does not exist")
 }
@@ -310,8 +321,11 @@ impl Stacks for Sim {
         .await
     }
 
-    async fn resources(&self, _: &Place, _: &str) -> Called<Vec<StackResource>> {
-        self.call("ListStackResources", |_, _| Ok(Vec::new())).await
+    async fn resources(&self, _: &Place, stack: &str) -> Called<Vec<StackResource>> {
+        self.call("ListStackResources", |state, _| {
+            Ok(find(state, stack).into_iter().map(|(name, _)| table_of(&name)).collect())
+        })
+        .await
     }
 
     async fn delete(&self, _: &Place, _: &str, _: &[String], _: &str) -> Called<()> {
@@ -497,7 +511,9 @@ impl Clock for Sim {
     }
 
     fn random(&self) -> f64 {
-        0.5
+        let mut state = self.state();
+        state.randoms += 1;
+        f64::from(state.randoms) / 1e6
     }
 }
 
