@@ -9,3 +9,5 @@ mod support;
 mod local;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod stuck;

@@ -2,3 +2,4 @@
 //! nothing here is used by the program.
 
 pub(crate) mod scripted;
+pub(crate) mod stage;
