@@ -173,6 +173,19 @@ impl StackEvent {
     }
 }
 
+/// Statuses in which a stack begins to be created or changed.
+pub const CHANGE_STARTS: [&str; 2] = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"];
+/// Statuses in which it begins to be taken back or deleted.
+pub const RECOVERY_STARTS: [&str; 3] = ["UPDATE_ROLLBACK_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"];
+
+/// The resources that failed in the newest operation, in order: that which began when the stack itself last took one of
+/// the statuses `starts`. An earlier operation, seconds ago, may have failed too; its causes are not this one's. `events`
+/// are oldest first; where they do not show the start, all of them count.
+pub fn failures<'a>(events: &'a [StackEvent], starts: &[&str]) -> Vec<&'a StackEvent> {
+    let began = events.iter().rposition(|e| e.is_stack() && starts.contains(&e.status.as_str())).unwrap_or(0);
+    events[began..].iter().filter(|e| !e.is_stack() && e.is_failure()).collect()
+}
+
 /// A resource of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -190,6 +203,38 @@ pub struct StackResource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn event(logical_id: &str, status: &str, reason: Option<&str>) -> StackEvent {
+        let resource_type = if logical_id == "stack" { "AWS::CloudFormation::Stack" } else { "AWS::SQS::Queue" };
+        StackEvent {
+            id: String::new(),
+            at_ms: 0,
+            logical_id: logical_id.to_owned(),
+            resource_type: resource_type.to_owned(),
+            status: status.to_owned(),
+            reason: reason.map(str::to_owned),
+            token: None,
+        }
+    }
+
+    #[test]
+    fn causes_are_those_of_the_newest_operation_without_its_follow_ups() {
+        let events = [
+            event("stack", "UPDATE_IN_PROGRESS", None),
+            event("Old", "UPDATE_FAILED", Some("last time")),
+            event("stack", "UPDATE_ROLLBACK_COMPLETE", None),
+            event("stack", "UPDATE_IN_PROGRESS", None),
+            event("Other", "UPDATE_FAILED", Some("Resource update cancelled")),
+            event("New", "UPDATE_FAILED", Some("this time")),
+            event("stack", "UPDATE_ROLLBACK_IN_PROGRESS", None),
+        ];
+        let names = |events: &[StackEvent], starts: &[&str]| -> Vec<String> {
+            failures(events, starts).into_iter().map(|e| e.logical_id.clone()).collect()
+        };
+        assert_eq!(names(&events, &CHANGE_STARTS), ["New"]);
+        assert!(names(&events, &RECOVERY_STARTS).is_empty());
+        assert_eq!(names(&events[1..2], &CHANGE_STARTS), ["Old"]);
+    }
 
     #[test]
     fn every_documented_status_has_a_phase() {

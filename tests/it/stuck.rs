@@ -1,9 +1,9 @@
 //! Stacks that got stuck: seen, left alone, and got going again.
 
-use crate::support::scripted::Fate;
+use crate::support::scripted::{Builder, Fate};
 use crate::support::stage::{STATELESS, Stage, TEMPLATE};
 
-fn plain(builder: crate::support::scripted::Builder, _: &str) -> crate::support::scripted::Builder {
+fn plain(builder: Builder, _: &str) -> Builder {
     builder
 }
 
@@ -44,15 +44,34 @@ fn an_empty_shell_is_deleted_and_the_cell_made_again() {
 }
 
 #[test]
-fn a_shell_that_still_holds_a_table_is_left_to_a_person() {
+fn what_may_hold_data_is_left_to_a_person() {
+    let table = TEMPLATE.replace("    DeletionPolicy: Retain\n", "");
+    for (status, word) in [("ROLLBACK_FAILED", "may hold data"), ("DELETE_FAILED", "--retain OrdersTable")] {
+        let stage = Stage::of_one(TEMPLATE, plain);
+        stage.preload("one", &table, status);
+        is_blocked(&stage);
+        only_says(&stage, "OrdersTable may hold data");
+        stage.run(&["cell", "recover", "one", "--yes"]).ends(7).says(&[word]);
+        assert!(stage.cloudformation.writes().is_empty(), "{status}");
+    }
+}
+
+#[test]
+fn a_shell_that_still_holds_something_is_left_to_a_person() {
     let stage = Stage::of_one(TEMPLATE, plain);
-    let retained = TEMPLATE.replacen("DeletionPolicy: Retain", "DeletionPolicy: Retain", 1);
-    stage.preload("one", &retained, "ROLLBACK_FAILED");
+    stage.preload("one", TEMPLATE, "ROLLBACK_COMPLETE");
     is_blocked(&stage);
-    only_says(&stage, "OrdersTable may hold data");
-    stage.run(&["cell", "recover", "one", "--yes"]).ends(7).says(&["--retain OrdersTable"]);
+    only_says(&stage, "the stack still holds OrdersTable");
+    stage.run(&["cell", "recover", "one", "--yes"]).ends(7).says(&["OrdersTable"]);
     assert!(stage.cloudformation.writes().is_empty());
-    stage.run(&["cell", "recover", "one", "--yes", "--retain", "OrdersTable"]).ends(0).says(&["DELETE_COMPLETE"]);
+}
+
+#[test]
+fn a_table_is_left_behind_when_a_failed_delete_is_tried_again() {
+    let stage = Stage::of_one(TEMPLATE, plain);
+    stage.preload("one", TEMPLATE, "DELETE_FAILED");
+    let ran = stage.run(&["cell", "recover", "one", "--yes", "--retain", "OrdersTable"]).ends(0);
+    ran.says(&["leaving OrdersTable as it is", "DELETE_COMPLETE"]);
     let delete = stage.cloudformation.writes().pop().expect("a delete");
     assert_eq!(delete.params.get("RetainResources.member.1").map(String::as_str), Some("OrdersTable"));
 }
@@ -117,7 +136,10 @@ fn a_failed_rollback_is_continued() {
 #[test]
 fn a_rollback_that_fails_again_says_what_to_skip() {
     let fails = Fate::ContinueFails { resource: "Alerts", reason: "the topic was deleted by hand" };
-    let stage = Stage::of_one(STATELESS, |b, fleet| b.on(&format!("{fleet}-one"), fails).on(&format!("{fleet}-one"), fails));
+    let stage = Stage::of_one(STATELESS, |b, fleet| {
+        let stack = format!("{fleet}-one");
+        b.on(&stack, fails).on(&stack, fails)
+    });
     stage.preload("one", STATELESS, "UPDATE_ROLLBACK_FAILED");
     let ran = stage.run(&["cell", "recover", "one", "--yes"]).ends(5);
     ran.says(&["UPDATE_ROLLBACK_FAILED", "Alerts: the topic was deleted by hand", "--skip Alerts"]);

@@ -159,6 +159,18 @@ impl Stage {
         block_on(request.send()).expect("a control table");
     }
 
+    /// All items of the control table, each as text, in order.
+    pub(crate) fn control_items(&self) -> Vec<String> {
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
+        let table = format!("cellctl-{}-control", self.fleet);
+        let pages = client.scan().table_name(table).consistent_read(true).into_paginator().items().send();
+        let items = block_on(pages.collect::<Result<Vec<_>, _>>()).expect("the items");
+        let sorted = |item: std::collections::HashMap<_, _>| item.into_iter().collect::<std::collections::BTreeMap<_, _>>();
+        let mut texts: Vec<String> = items.into_iter().map(|item| format!("{:?}", sorted(item))).collect();
+        texts.sort();
+        texts
+    }
+
     fn sdk_config(&self) -> aws_config::SdkConfig {
         use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
         let credentials = Credentials::new(ACCOUNT, "test", None, None, "stage");

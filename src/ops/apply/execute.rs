@@ -9,7 +9,7 @@ use crate::domain::fleet::Place;
 use crate::domain::ids::Digest;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMAT};
-use crate::domain::stack::{Phase, StackSummary, Stuck};
+use crate::domain::stack::{CHANGE_STARTS, Phase, StackSummary, Stuck, failures};
 use crate::domain::template::{ResourceChange, atoms};
 use crate::ops::World;
 use crate::ops::event::{Event, Outcome};
@@ -29,6 +29,9 @@ use super::report::CellResult;
 const CLOCK_SLACK_MS: i64 = 5_000;
 /// For how long a change set may be worked out, in milliseconds.
 const CHANGE_SET_MS_MAX: i64 = 300_000;
+
+/// Deleted stacks of one name and definition whose tokens a create may meet before it gives up.
+const USED_TOKENS_MAX: usize = 5;
 
 /// Executes steps.
 pub(super) struct Executor<'a> {
@@ -120,17 +123,27 @@ impl<'a> Executor<'a> {
     async fn create(&self, step: &Step, token: &str) -> Result<(Outcome, String), Trouble> {
         self.refuse_foreign_tables(step, &[]).await?;
         let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
+        let mut summary = self.create_with(step, token, since_ms).await?;
+        for _ in 0..USED_TOKENS_MAX {
+            if summary.status.phase() != Phase::Gone {
+                break;
+            }
+            // The token is that of a stack which was deleted since, and was answered with it: this is another attempt.
+            summary = self.create_with(step, &step.token(&summary.id), since_ms).await?;
+        }
+        self.conclude(step, &summary, since_ms, false).await
+    }
+
+    async fn create_with(&self, step: &Step, token: &str, since_ms: i64) -> Result<StackSummary, Trouble> {
         let request = self.request(step, token)?;
-        let place = &step.desired.place;
-        let stack_id = match self.world.stacks.create(place, &request).await {
+        let stack_id = match self.world.stacks.create(&step.desired.place, &request).await {
             Ok(id) => id,
             Err(error) if matches!(error.kind, CallErrorKind::AlreadyExists | CallErrorKind::InDoubt) => {
                 self.read_back(step, error).await?
             }
             Err(error) => return Err(error.into()),
         };
-        let summary = self.settled(step, stack_id, None, since_ms).await?;
-        self.conclude(step, &summary, since_ms, false).await
+        Ok(self.settled(step, stack_id, None, since_ms).await?)
     }
 
     /// After a create whose answer was lost, or that found the name taken: the stack, if it is this cell's.
@@ -330,7 +343,7 @@ impl<'a> Executor<'a> {
     /// The first resource that failed since then, with the service's words.
     async fn first_failure(&self, step: &Step, stack_id: &str, since_ms: i64) -> Option<String> {
         let events = self.world.stacks.events(&step.desired.place, stack_id, since_ms).await.ok()?;
-        let failed = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure())?;
+        let failed = failures(&events, &CHANGE_STARTS).into_iter().next()?;
         let why = failed.reason.as_deref().unwrap_or("no reason given");
         Some(format!("{} ({}): {why}", failed.logical_id, failed.resource_type))
     }

@@ -11,7 +11,7 @@ use crate::domain::definition::CellType;
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{CellId, Digest};
 use crate::domain::record::{CellRecord, CellState};
-use crate::domain::stack::{Phase, StackDetail, StackResource};
+use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, failures};
 use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
@@ -137,7 +137,7 @@ async fn remove_stack(world: &World, place: &Place, detail: &StackDetail, name: 
         return Ok(());
     }
     let events = world.stacks.events(place, id, since_ms).await.unwrap_or_default();
-    let cause = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure());
+    let cause = failures(&events, &RECOVERY_STARTS).into_iter().next();
     let cause = cause.map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
     let why = cause.or(summary.reason).unwrap_or_else(|| "the service gives no reason".to_owned());
     let message = format!("stack {} could not be deleted, it is in {}: {why}", summary.name, summary.status);

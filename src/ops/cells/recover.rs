@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{CellId, Digest};
-use crate::domain::stack::{Phase, StackResource, StackSummary, Stuck};
+use crate::domain::stack::{Phase, RECOVERY_STARTS, StackResource, StackSummary, Stuck, failures};
 use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
@@ -125,7 +125,8 @@ fn remedy(phase: Phase, remaining: &[StackResource], choices: &Choices) -> (Stri
         ),
         Stuck::UpdateRollbackFailed => Remedy::ContinueRollback { skip: choices.skip.clone() },
         Stuck::UpdateFailed => Remedy::Rollback,
-        Stuck::RollbackFailed | Stuck::DeleteFailed => delete_again(remaining, choices),
+        Stuck::RollbackFailed => finish_rollback(remaining),
+        Stuck::DeleteFailed => delete_again(remaining, choices),
     };
     (stuck.meaning().to_owned(), remedy)
 }
@@ -140,6 +141,21 @@ fn shell(remaining: &[StackResource]) -> Remedy {
     }
     let names: Vec<&str> = remaining.iter().map(|r| r.logical_id.as_str()).collect();
     by_hand(&format!("the stack still holds {}: delete or keep them by hand, then delete the stack", names.join(", ")))
+}
+
+/// The rollback of a create can only be finished by a delete, and the service leaves nothing behind on request before
+/// that delete has failed once (API reference, `DeleteStack`, `RetainResources`).
+fn finish_rollback(remaining: &[StackResource]) -> Remedy {
+    let data: Vec<&str> =
+        remaining.iter().filter(|r| atoms::is_stateful(&r.resource_type)).map(|r| r.logical_id.as_str()).collect();
+    if data.is_empty() {
+        return Remedy::DeleteAgain { retain: Vec::new() };
+    }
+    by_hand(&format!(
+        "{} may hold data, and a delete may take it along: save it or make sure that its DeletionPolicy is Retain, then \
+         delete the stack in the console",
+        data.join(", ")
+    ))
 }
 
 /// A delete may go on only if what holds data is left behind.
@@ -206,7 +222,7 @@ async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
 
 async fn still_stuck(world: &World, recovery: &Recovery, summary: &StackSummary, since_ms: i64) -> OpError {
     let events = world.stacks.events(&recovery.place, &summary.id, since_ms).await.unwrap_or_default();
-    let failed: Vec<_> = events.iter().filter(|e| !e.is_stack() && e.is_failure()).collect();
+    let failed = failures(&events, &RECOVERY_STARTS);
     let cause =
         failed.first().map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
     let why = cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
