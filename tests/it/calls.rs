@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::support::scripted::ErrorKind;
 use crate::support::stage::{STATELESS, Stage};
 
-/// The token of each request of an action.
+/// What makes each request of an action the same as its repeat: the token, or the name of the change set.
 fn tokens(stage: &Stage, action: &str) -> Vec<String> {
+    let key = if action == "CreateChangeSet" { "ChangeSetName" } else { "ClientRequestToken" };
     let calls = stage.cloudformation.calls().into_iter().filter(|call| call.action == action);
-    let token = |name: &str, call: &crate::support::scripted::Call| call.params.get(name).cloned();
-    calls.filter_map(|call| token("ClientRequestToken", &call).or_else(|| token("ClientToken", &call))).collect()
+    calls.filter_map(|call| call.params.get(key).cloned()).collect()
 }
 
 fn change(stage: &Stage) {
@@ -31,7 +31,6 @@ fn a_lost_answer_is_asked_for_again_with_the_same_token() {
         let tokens = tokens(&stage, action);
         assert_eq!(tokens.len(), 2, "{action}: the lost request and its repeat");
         assert_eq!(tokens[0], tokens[1], "{action}");
-        assert_eq!(stage.run(&["cell", "list"]).ends(0).text.matches("one").count(), 1);
     }
 }
 

@@ -103,12 +103,12 @@ fn a_failed_delete_is_tried_again() {
 
 #[test]
 fn a_delete_that_fails_again_names_what_to_retain() {
-    let fails = Fate::DeleteFails { resource: "Reports", reason: "the topic is in use" };
+    let fails = Fate::DeleteFails { resource: "Alerts", reason: "the topic is in use" };
     let stage = Stage::of_one(STATELESS, |b, fleet| b.on(&format!("{fleet}-one"), fails));
     stage.preload("one", STATELESS, "DELETE_FAILED");
     let ran = stage.run(&["cell", "recover", "one", "--yes"]).ends(5);
-    ran.says(&["DELETE_FAILED", "Reports: the topic is in use", "--retain Reports"]);
-    stage.run(&["cell", "recover", "one", "--yes", "--retain", "Reports"]).ends(0).says(&["DELETE_COMPLETE"]);
+    ran.says(&["DELETE_FAILED", "Alerts: the topic is in use", "--retain Alerts"]);
+    stage.run(&["cell", "recover", "one", "--yes", "--retain", "Alerts"]).ends(0).says(&["DELETE_COMPLETE"]);
 }
 
 #[test]

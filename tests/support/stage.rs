@@ -141,7 +141,9 @@ impl Stage {
     pub(crate) fn make_bucket(&self) {
         let config = self.sdk_config();
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
-        let request = aws_sdk_s3::Client::from_conf(s3).create_bucket();
+        let place = aws_sdk_s3::types::BucketLocationConstraint::from(REGION);
+        let place = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(place).build();
+        let request = aws_sdk_s3::Client::from_conf(s3).create_bucket().create_bucket_configuration(place);
         block_on(request.bucket(format!("cellctl-{}-{ACCOUNT}-{REGION}", self.fleet)).send()).expect("a bucket");
     }
 

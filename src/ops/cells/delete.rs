@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::domain::definition::CellType;
 use crate::domain::fleet::{Fleet, Place};
-use crate::domain::ids::{CellId, Digest};
+use crate::domain::ids::CellId;
 use crate::domain::record::{CellRecord, CellState};
 use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, failures};
 use crate::domain::template::atoms;
@@ -18,6 +18,7 @@ use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ops::poll::{Poller, Wanted};
 
+use super::token;
 use super::view::{place_of, unknown_cell};
 
 /// What a delete did.
@@ -123,8 +124,8 @@ async fn remove_stack(world: &World, place: &Place, detail: &StackDetail, name: 
         world.stacks.protect(place, id, false).await?;
     }
     let since_ms = world.clock.now_ms() - 5_000;
-    let token = Digest::of_parts([b"delete".as_slice(), id.as_bytes(), detail.summary.status.as_str().as_bytes()]);
-    world.stacks.delete(place, id, &[], &format!("cellctl-{}", &token.as_str()[..40])).await?;
+    let token = token::of_attempt(world, place, id, "delete").await?;
+    world.stacks.delete(place, id, &[], &token).await?;
     let wanted = Wanted {
         cell: name.clone(),
         place: place.clone(),

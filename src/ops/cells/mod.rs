@@ -4,4 +4,5 @@ pub mod delete;
 pub mod drift;
 pub mod recover;
 pub mod state;
+mod token;
 pub mod view;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
-use crate::domain::ids::{CellId, Digest};
+use crate::domain::ids::CellId;
 use crate::domain::stack::{Phase, RECOVERY_STARTS, StackResource, StackSummary, Stuck, failures};
 use crate::domain::template::atoms;
 use crate::ops::World;
@@ -18,6 +18,7 @@ use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ops::poll::{Poller, Wanted};
 
+use super::token;
 use super::view::{place_of, unknown_cell};
 
 /// What is done about a stuck stack.
@@ -189,10 +190,7 @@ pub async fn carry_out(world: &World, recovery: &Recovery, claim: &Claim) -> Res
 async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
     let (place, id) = (&recovery.place, recovery.summary.id.as_str());
     let since_ms = world.clock.now_ms() - 5_000;
-    let changed = recovery.summary.changed_at_ms.to_string();
-    let token =
-        Digest::of_parts([b"recover".as_slice(), id.as_bytes(), recovery.status.as_bytes(), changed.as_bytes()]);
-    let token = format!("cellctl-{}", &token.as_str()[..40]);
+    let token = token::of_attempt(world, place, id, &format!("recover {:?}", recovery.remedy)).await?;
     match &recovery.remedy {
         Remedy::DeleteShell => {
             world.stacks.protect(place, id, false).await?;
