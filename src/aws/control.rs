@@ -117,9 +117,11 @@ impl ControlTable {
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    /// Sends a fenced transaction. The token makes a repeat after a lost answer the same transaction.
-    async fn transact(&self, item: &str, write: TransactWriteItem, lease: &Lease, token: String) -> Called<()> {
+    /// Sends a fenced transaction. The token makes a repeat after a lost answer the same transaction; the service keeps
+    /// tokens by account, not by table, so that the table is part of it.
+    async fn transact(&self, item: &str, write: TransactWriteItem, lease: &Lease, content: String) -> Called<()> {
         let client = self.client().await;
+        let token = token(&[&self.table, &content]);
         let fence = self.fence(lease)?;
         let send = || {
             let request = client.transact_write_items().client_request_token(&token);
