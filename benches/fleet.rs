@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code, reason = "tests use the rest of it")]
+#[allow(dead_code, unused_imports, reason = "tests use the rest of it")]
 mod support;
 
 use std::process::{Child, Command, ExitCode, Stdio};

@@ -276,3 +276,20 @@ impl Control for ControlTable {
 fn record_digest(record: &CellRecord) -> String {
     Digest::of(serde_json::to_string(record).unwrap_or_default().as_bytes()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_write_says_which_condition_failed() {
+        let explained = |reasons: &str| {
+            let message = format!("Transaction cancelled, please refer cancellation reasons [{reasons}]");
+            let (operation, subject) = ("dynamodb:TransactWriteItems", "CELL/one".to_owned());
+            explain_conflict(CallError { kind: CallErrorKind::Conflict, operation, subject, message }).message
+        };
+        assert!(explained("ConditionalCheckFailed, None").contains("the lock on the fleet is no longer ours"));
+        assert!(explained("ConditionalCheckFailed, ConditionalCheckFailed").contains("no longer ours"));
+        assert!(explained("None, ConditionalCheckFailed").contains("changed by somebody else"));
+    }
+}

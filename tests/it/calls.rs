@@ -17,21 +17,43 @@ fn change(stage: &Stage) {
     stage.template("plain", &STATELESS.replace("DisplayName: one", "DisplayName: two"));
 }
 
+/// The lost request and its repeat are the same.
+#[track_caller]
+fn was_repeated(stage: &Stage, action: &str) {
+    let tokens = tokens(stage, action);
+    assert_eq!(tokens.len(), 2, "{action}: the lost request and its repeat");
+    assert_eq!(tokens[0], tokens[1], "{action}");
+}
+
 #[test]
-fn a_lost_answer_is_asked_for_again_with_the_same_token() {
-    for action in ["CreateStack", "CreateChangeSet", "ExecuteChangeSet", "DeleteStack"] {
+fn a_create_whose_answer_is_lost_makes_one_stack() {
+    let stage = Stage::of_one(STATELESS, |b, _| b.lose_response("CreateStack", 1));
+    stage.apply(&[]).ends(0).says(&["1 done"]);
+    was_repeated(&stage, "CreateStack");
+    assert_eq!(stage.status("one"), Some("CREATE_COMPLETE"));
+}
+
+#[test]
+fn an_update_whose_answers_are_lost_is_made_once() {
+    for action in ["CreateChangeSet", "ExecuteChangeSet"] {
         let stage = Stage::of_one(STATELESS, |b, _| b.lose_response(action, 1));
-        stage.apply(&[]).ends(0);
+        stage.cloudformation.preload(stage.own_stack("one", STATELESS)).expect("a stack");
         change(&stage);
-        stage.apply(&[]).ends(0);
+        stage.apply(&[]).ends(0).says(&["1 done"]);
+        was_repeated(&stage, action);
         assert_eq!(stage.status("one"), Some("UPDATE_COMPLETE"), "{action}");
-        stage.run(&["cell", "cordon", "one", "--yes"]).ends(0);
-        stage.run(&["cell", "delete", "one", "--yes"]).ends(0);
-        assert_eq!(stage.status("one"), Some("DELETE_COMPLETE"), "{action}");
-        let tokens = tokens(&stage, action);
-        assert_eq!(tokens.len(), 2, "{action}: the lost request and its repeat");
-        assert_eq!(tokens[0], tokens[1], "{action}");
+        assert_eq!(stage.effects("ExecuteChangeSet"), stage.cloudformation.count("ExecuteChangeSet"), "{action}");
     }
+}
+
+#[test]
+fn a_delete_whose_answer_is_lost_deletes_once() {
+    let stage = Stage::of_one(STATELESS, |b, _| b.lose_response("DeleteStack", 1));
+    stage.apply(&[]).ends(0);
+    stage.run(&["cell", "cordon", "one", "--yes"]).ends(0);
+    stage.run(&["cell", "delete", "one", "--yes"]).ends(0);
+    was_repeated(&stage, "DeleteStack");
+    assert_eq!(stage.status("one"), Some("DELETE_COMPLETE"));
 }
 
 #[test]

@@ -37,5 +37,6 @@ fn a_thousand_operations_go_through_when_half_of_all_calls_are_throttled() {
     let clock = Arc::new(fast::FastClock::new(5));
     let done = Operations::new(&endpoint, clock).run(1_000);
     assert_eq!(done.failed, Vec::<String>::new());
+    assert!(done.waited_ms > 0);
     assert!(done.calls > 1_800, "{} calls: half of them should have been throttled", done.calls);
 }

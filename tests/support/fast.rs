@@ -99,7 +99,7 @@ impl<'a> Operations<'a> {
             1 => stacks.describe(place, "busy").await.map(|_| ()),
             2 => stacks.events(place, "busy", 0).await.map(|_| ()),
             3 => stacks.resources(place, "busy").await.map(|_| ()),
-            _ => stacks.protect(place, "busy", n % 2 == 0).await,
+            _ => stacks.protect(place, "busy", n.is_multiple_of(2)).await,
         }
     }
 }

@@ -69,9 +69,11 @@ impl Stage {
         let dir = tempfile::tempdir().expect("a folder");
         let stage = Self { cloudformation, fleet, dir, access_key: ACCOUNT.to_owned(), others: ministack() };
         let spec = format!("spec: {{ region: {REGION}, template: plain }}");
-        stage.write("cells/fleet.yaml", &stage.document("Fleet", &stage.fleet, &spec));
+        stage.write("cells/fleet.yaml", &document("Fleet", &stage.fleet, &spec));
         stage.template("plain", TEMPLATE);
-        cells.iter().for_each(|cell| stage.cell(cell, "plain"));
+        for cell in cells {
+            stage.cell(cell, "plain");
+        }
         stage.make_control_table();
         stage
     }
@@ -108,11 +110,7 @@ impl Stage {
     /// Writes the definition of a cell with these further fields.
     pub(crate) fn cell_with(&self, name: &str, fields: &str) {
         let spec = format!("spec: {{ type: shared, {fields}, capacity: {{ tenants: 10, weight: 10 }} }}");
-        self.write(&format!("cells/{name}.yaml"), &self.document("Cell", name, &spec));
-    }
-
-    fn document(&self, kind: &str, name: &str, spec: &str) -> String {
-        format!("apiVersion: cellctl/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\n{spec}\n")
+        self.write(&format!("cells/{name}.yaml"), &document("Cell", name, &spec));
     }
 
     /// Name of the stack of a cell.
@@ -167,7 +165,8 @@ impl Stage {
         let table = format!("cellctl-{}-control", self.fleet);
         let pages = client.scan().table_name(table).consistent_read(true).into_paginator().items().send();
         let items = block_on(pages.collect::<Result<Vec<_>, _>>()).expect("the items");
-        let sorted = |item: std::collections::HashMap<_, _>| item.into_iter().collect::<std::collections::BTreeMap<_, _>>();
+        let sorted =
+            |item: std::collections::HashMap<_, _>| item.into_iter().collect::<std::collections::BTreeMap<_, _>>();
         let mut texts: Vec<String> = items.into_iter().map(|item| format!("{:?}", sorted(item))).collect();
         texts.sort();
         texts
@@ -216,6 +215,10 @@ impl Stage {
         let took = |outcome: Outcome| matches!(outcome, Outcome::Answered | Outcome::Lost);
         calls.iter().filter(|call| call.action == action && took(call.outcome)).count()
     }
+}
+
+fn document(kind: &str, name: &str, spec: &str) -> String {
+    format!("apiVersion: cellctl/v1\nkind: {kind}\nmetadata: {{ name: {name} }}\n{spec}\n")
 }
 
 /// What a run of the binary gave.
