@@ -3,6 +3,8 @@
 //! Owns: that clock, and a run of many operations under throttling. Constraint kept: time moves only by what is slept,
 //! so that the waits are those of a real run and cost nothing.
 
+#![allow(clippy::expect_used, reason = "a helper that fails is a test that fails")]
+
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

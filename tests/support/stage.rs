@@ -3,6 +3,8 @@
 //! Owns: the folder of a fleet, its control table, and how the binary is run. Constraint kept: the environment of the
 //! binary holds nothing but what leads it to these endpoints, so that a test can never reach an account.
 
+#![allow(clippy::expect_used, reason = "a helper that fails is a test that fails")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
