@@ -99,7 +99,7 @@ fn a_service_that_fails_for_a_moment_does_not_change_the_outcome() {
 
 #[test]
 fn late_events_do_not_change_the_outcome() {
-    let stage = Stage::of_one(STATELESS, |b, _| b.delay_events(Duration::from_secs(60)));
+    let stage = Stage::of_one(STATELESS, |b, _| b.delay_events(Duration::from_mins(1)));
     stage.apply(&[]).ends(0);
     change(&stage);
     stage.apply(&[]).ends(0);
