@@ -131,9 +131,9 @@ impl Stacks for CloudFormation {
                 .set_parameters(Some(values::parameters(&request.parameters)))
                 .set_tags(Some(values::tags(&request.tags)))
                 .set_capabilities(Some(values::capabilities(&request.capabilities)))
-                .client_token(&request.token)
                 .send()
         };
+        // No token: that of the execution is the same, and one that outlives a deleted change set would find nothing.
         match self.caller.call(call("cloudformation:CreateChangeSet", place, stack), send).await {
             // The name is derived from what it holds: one that is there is this one.
             Err(error) if error.kind == CallErrorKind::AlreadyExists => Ok(()),

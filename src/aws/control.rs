@@ -120,9 +120,11 @@ impl ControlTable {
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    /// Sends a fenced transaction. The token makes a repeat after a lost answer the same transaction.
-    async fn transact(&self, item: &str, write: TransactWriteItem, lease: &Lease, token: String) -> Called<()> {
+    /// Sends a fenced transaction. The token makes a repeat after a lost answer the same transaction; the service keeps
+    /// tokens by account, not by table, so that the table is part of it.
+    async fn transact(&self, item: &str, write: TransactWriteItem, lease: &Lease, content: String) -> Called<()> {
         let client = self.client().await;
+        let token = token(&[&self.table, &content]);
         let fence = self.fence(lease)?;
         let _turn = self.writing.lock().await;
         let send = || {
@@ -287,4 +289,21 @@ impl Control for ControlTable {
 /// Tells two records of one version apart, so that a token is never used for two contents.
 fn record_digest(record: &CellRecord) -> String {
     Digest::of(serde_json::to_string(record).unwrap_or_default().as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cancelled_write_says_which_condition_failed() {
+        let explained = |reasons: &str| {
+            let message = format!("Transaction cancelled, please refer cancellation reasons [{reasons}]");
+            let (operation, subject) = ("dynamodb:TransactWriteItems", "CELL/one".to_owned());
+            explain_conflict(CallError { kind: CallErrorKind::Conflict, operation, subject, message }).message
+        };
+        assert!(explained("ConditionalCheckFailed, None").contains("the lock on the fleet is no longer ours"));
+        assert!(explained("ConditionalCheckFailed, ConditionalCheckFailed").contains("no longer ours"));
+        assert!(explained("None, ConditionalCheckFailed").contains("changed by somebody else"));
+    }
 }

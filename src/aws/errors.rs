@@ -75,7 +75,9 @@ fn service_failure(code: Option<&str>, message: Option<&str>, status: u16) -> Fa
     let kind = kind_of(code, text, status);
     let collided = code == "TransactionConflictException"
         || (text.contains("TransactionConflict") && !text.contains("ConditionalCheckFailed"));
-    let transient = collided || (status >= 500 && kind != CallErrorKind::Throttled);
+    // The first of two equal requests is still at work; the repeat will be answered with its outcome.
+    let unfinished = code == "TransactionInProgressException";
+    let transient = collided || unfinished || (status >= 500 && kind != CallErrorKind::Throttled);
     let message = match (code, text) {
         ("", "") => format!("HTTP status {status} without an explanation"),
         ("", text) => text.to_owned(),
@@ -112,6 +114,7 @@ fn kind_of(code: &str, text: &str, status: u16) -> CallErrorKind {
         | "ConditionalRequestConflict"
         | "InvalidChangeSetStatus"
         | "OperationInProgressException" => CallErrorKind::Conflict,
+        "TransactionInProgressException" => CallErrorKind::InDoubt,
         "LimitExceeded" | "LimitExceededException" => CallErrorKind::LimitExceeded,
         "ResourceNotFoundException"
         | "ChangeSetNotFound"
@@ -198,6 +201,56 @@ mod tests {
         ];
         for (code, text, status, kind) in cases {
             assert_eq!(service_failure(Some(code), Some(text), status).kind, kind, "{code} {text}");
+        }
+    }
+
+    /// The code of a cancelled transaction and its text with these reasons, as DynamoDB sends them.
+    fn cancelled(reasons: &str) -> Failure {
+        let text = format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{reasons}]");
+        service_failure(Some("TransactionCanceledException"), Some(&text), 400)
+    }
+
+    #[test]
+    fn a_cancelled_transaction_means_what_its_reasons_say() {
+        let conflict = (CallErrorKind::Conflict, false);
+        let cases = [
+            ("ConditionalCheckFailed, None", conflict.clone()),
+            ("None, ConditionalCheckFailed", conflict.clone()),
+            ("TransactionConflict, None", (CallErrorKind::Conflict, true)),
+            ("TransactionConflict, ConditionalCheckFailed", conflict),
+            ("None, ThrottlingError", (CallErrorKind::Throttled, false)),
+            ("ProvisionedThroughputExceeded, None", (CallErrorKind::Throttled, false)),
+        ];
+        for (reasons, expected) in cases {
+            let failure = cancelled(reasons);
+            assert_eq!((failure.kind, failure.transient), expected, "{reasons}");
+        }
+        let unfinished = service_failure(Some("TransactionInProgressException"), Some("in progress"), 400);
+        assert_eq!((unfinished.kind, unfinished.transient), (CallErrorKind::InDoubt, true));
+    }
+
+    #[test]
+    fn codes_of_every_service_have_their_meaning() {
+        let cases = [
+            ("SlowDown", "Please reduce your request rate", 503, CallErrorKind::Throttled),
+            ("ThrottlingException", "Rate exceeded", 400, CallErrorKind::Throttled),
+            ("", "", 429, CallErrorKind::Throttled),
+            ("RequestExpired", "Request has expired", 400, CallErrorKind::Credentials),
+            ("SignatureDoesNotMatch", "Signature expired", 403, CallErrorKind::Credentials),
+            ("UnrecognizedClientException", "The security token is invalid", 400, CallErrorKind::Credentials),
+            ("AccessDeniedException", "no", 400, CallErrorKind::Denied),
+            ("PreconditionFailed", "At least one of the pre-conditions", 412, CallErrorKind::Conflict),
+            ("OperationInProgressException", "Another Operation on x is in progress", 409, CallErrorKind::Conflict),
+            ("LimitExceededException", "Limit for stack has been exceeded", 400, CallErrorKind::LimitExceeded),
+            ("ChangeSetNotFound", "ChangeSet [x] does not exist", 404, CallErrorKind::NotFound),
+            ("NoSuchBucket", "The specified bucket does not exist", 404, CallErrorKind::NotFound),
+            ("InternalFailure", "Internal failure. Please try your request again.", 500, CallErrorKind::InDoubt),
+            ("TokenAlreadyExistsException", "A client request token", 400, CallErrorKind::Invalid),
+        ];
+        for (code, text, status, kind) in cases {
+            let failure = service_failure(Some(code), Some(text), status);
+            assert_eq!(failure.kind, kind, "{code} {text}");
+            assert_eq!(failure.transient, status == 500, "{code} {text}");
         }
     }
 

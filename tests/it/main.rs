@@ -6,8 +6,24 @@ mod support;
 
 // `cfg(test)` says nothing new to the compiler; it tells clippy that helpers in there are tests too.
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod calls;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
+mod emulator;
+#[cfg(test)]
 mod local;
+#[cfg(test)]
+mod outcomes;
+#[cfg(test)]
+mod scale;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod stuck;
+#[cfg(test)]
+mod trouble;
