@@ -6,6 +6,10 @@ mod support;
 
 // `cfg(test)` says nothing new to the compiler; it tells clippy that helpers in there are tests too.
 #[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod scripted;
