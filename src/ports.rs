@@ -242,22 +242,27 @@ pub trait Identities: Send + Sync {
     async fn quota(&self, place: &Place, service: &str, code: &str) -> Called<Option<f64>>;
 }
 
-/// State of a table, as far as guards need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableState {
-    /// Number of items, as of some hours ago on AWS.
-    pub items: u64,
-    /// Whether the service refuses to delete it.
-    pub protected: bool,
+/// Whether something is left in an atom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// It does not exist.
+    Gone,
+    /// It holds nothing, by a consistent read where the service has one.
+    Empty,
+    /// It holds something, or that cannot be told for its type.
+    Perhaps,
 }
 
-/// Atoms of cells, looked at and never changed, except for a table's deletion protection.
+/// Atoms of cells: tables and queues.
 #[async_trait]
 pub trait Atoms: Send + Sync {
-    /// A table; none where it does not exist.
-    async fn table(&self, place: &Place, name: &str) -> Called<Option<TableState>>;
-    /// Whether a queue of that name exists.
-    async fn queue_exists(&self, place: &Place, name: &str) -> Called<bool>;
+    /// Whether a table of that name exists.
+    async fn table_exists(&self, place: &Place, name: &str) -> Called<bool>;
+    /// Whether something is left in an atom, by its type and physical id.
+    async fn content(&self, place: &Place, resource_type: &str, physical_id: &str) -> Called<Content>;
+    /// Deletes a table or queue that a failed create has left behind. The caller has seen that it is empty; one that
+    /// is gone is no error.
+    async fn delete_leftover(&self, place: &Place, resource_type: &str, physical_id: &str) -> Called<()>;
 }
 
 /// The artifact bucket of a place.

@@ -60,7 +60,7 @@ pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, repo
     World {
         stacks: Arc::new(CloudFormation::new(Arc::clone(&clients), caller.clone())),
         identities: Arc::new(AwsIdentities::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
-        atoms: Arc::new(AwsAtoms::new(Arc::clone(&clients), caller.clone())),
+        atoms: Arc::new(AwsAtoms::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
         artifacts: Arc::new(S3Artifacts::new(Arc::clone(&clients), caller.clone(), target)),
         control: Arc::new(ControlTable::new(clients, caller, fleet.control.clone(), table)),
         packages: Arc::new(FolderPackages(packager)),

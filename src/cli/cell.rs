@@ -214,8 +214,13 @@ fn sentence(remedy: &Remedy) -> String {
     match remedy {
         Remedy::Nothing => "nothing: the stack is not stuck".to_owned(),
         Remedy::Wait => "the operation under way is waited for".to_owned(),
-        Remedy::DeleteShell => {
-            "the stack, in which nothing remains, is deleted, so that the cell can be created again".to_owned()
+        Remedy::DeleteShell { leftovers } => {
+            let left = if leftovers.is_empty() {
+                String::new()
+            } else {
+                format!(" with {}, which are empty,", leftovers.join(", "))
+            };
+            format!("the stack of the failed create is deleted{left} so that the cell can be created again")
         }
         Remedy::ContinueRollback { skip } => format!("the failed rollback is continued{}", list(skip)),
         Remedy::Rollback => "the failed update is rolled back".to_owned(),

@@ -189,6 +189,11 @@ async fn endpoint(world: &World, place: &Place) -> Check {
 
 async fn permissions(world: &World, place: &Place) -> Check {
     let name = format!("permissions in {}", place.region);
+    // IAM cannot simulate the root user, who may do everything.
+    if world.identities.identity(place).await.is_ok_and(|identity| identity.arn.ends_with(":root")) {
+        return Check::new(name, Health::Warn, "the account's root user may do everything")
+            .hint("use a role with the policy of docs/permissions.md; on a local endpoint this is as it should be");
+    }
     match world.identities.denied_actions(place, &ACTIONS).await {
         Err(error) => Check::new(name, Health::Warn, format!("could not be simulated: {}", error.message))
             .hint("allow iam:SimulatePrincipalPolicy to have them checked; docs/permissions.md lists what is needed"),

@@ -140,7 +140,7 @@ async fn refuse_tables(world: &World, fleet: &Fleet, place: &Place, control: boo
         return Ok(());
     }
     for table in [control_table(fleet.name.as_str()), tenants_table(fleet.name.as_str())] {
-        if world.atoms.table(place, &table).await?.is_some() {
+        if world.atoms.table_exists(place, &table).await? {
             let message = format!(
                 "table {table} exists in {} without the control stack: making it would fail or overwrite it",
                 place.region

@@ -94,8 +94,8 @@ async fn find_foreign_tables(world: &World, desired: &[Desired], observation: &m
     let names = new.flat_map(|d| d.tables.iter().map(move |table| (d, table)));
     let names: Vec<(&Desired, &String)> = names.collect();
     let looks = stream::iter(names).map(|(item, table)| async move {
-        let found = world.atoms.table(&item.place, table).await?;
-        Ok(found.map(|_| (item.cell.clone(), table.clone())))
+        let found = world.atoms.table_exists(&item.place, table).await?;
+        Ok(found.then(|| (item.cell.clone(), table.clone())))
     });
     let found: Called<Vec<Option<(CellId, String)>>> =
         looks.buffered(LOOKUPS).collect::<Vec<_>>().await.into_iter().collect();

@@ -339,7 +339,7 @@ impl<'a> Executor<'a> {
     async fn refuse_foreign_tables(&self, step: &Step, own: &[String]) -> Result<(), Trouble> {
         let mut foreign = Vec::new();
         for table in step.desired.tables.iter().filter(|t| !own.contains(t)) {
-            if self.world.atoms.table(&step.desired.place, table).await?.is_some() {
+            if self.world.atoms.table_exists(&step.desired.place, table).await? {
                 foreign.push(table.clone());
             }
         }

@@ -17,6 +17,7 @@ use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ops::poll::{Poller, Wanted};
+use crate::ports::Content;
 
 use super::view::{place_of, unknown_cell};
 
@@ -145,7 +146,7 @@ async fn remove_stack(world: &World, place: &Place, detail: &StackDetail, name: 
         .hint(format!("remove the cause and run `cellctl cell delete {name}` again, or `cellctl cell recover {name}`")))
 }
 
-/// Tables that the stack has left behind.
+/// What holds data and is still there.
 async fn still_there(
     world: &World,
     place: &Place,
@@ -153,8 +154,8 @@ async fn still_there(
 ) -> Result<Vec<StackResource>, OpError> {
     let mut left = Vec::new();
     for resource in resources.into_iter().filter(|r| atoms::is_stateful(&r.resource_type)) {
-        let table = resource.resource_type == "AWS::DynamoDB::Table";
-        if !table || world.atoms.table(place, &resource.physical_id).await?.is_some() {
+        let content = world.atoms.content(place, &resource.resource_type, &resource.physical_id).await?;
+        if content != Content::Gone {
             left.push(resource);
         }
     }

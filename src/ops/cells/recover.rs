@@ -17,6 +17,7 @@ use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ops::poll::{Poller, Wanted};
+use crate::ports::Content;
 
 use super::view::{place_of, unknown_cell};
 
@@ -28,8 +29,12 @@ pub enum Remedy {
     Nothing,
     /// An operation is under way; it is waited for.
     Wait,
-    /// The stack, in which nothing remains, is deleted, so that the cell can be created again.
-    DeleteShell,
+    /// The stack of a create that failed is deleted, with the empty tables and queues that it left behind, so that
+    /// the cell can be created again.
+    DeleteShell {
+        /// Logical ids of what was left behind.
+        leftovers: Vec<String>,
+    },
     /// The failed rollback is continued, without the skipped resources.
     ContinueRollback {
         /// Resources that are left as they are.
@@ -95,8 +100,8 @@ pub async fn look(world: &World, fleet: &Fleet, name: &CellId, choices: &Choices
             .hint(format!("run `cellctl cell create {name}`")));
     };
     let resources = world.stacks.resources(&place, &summary.id).await?;
-    let remaining: Vec<StackResource> = resources.into_iter().filter(remains).collect();
-    let (meaning, remedy) = remedy(summary.status.phase(), &remaining, choices);
+    let (remaining, all_empty) = remaining(world, &place, resources, &summary).await?;
+    let (meaning, remedy) = remedy(summary.status.phase(), &remaining, all_empty, choices);
     let status = summary.status.to_string();
     Ok(Recovery { cell: name.clone(), stack: stack.to_string(), status, meaning, remedy, remaining, place, summary })
 }
@@ -106,7 +111,31 @@ fn remains(resource: &StackResource) -> bool {
     resource.status != "DELETE_COMPLETE" && !resource.physical_id.is_empty()
 }
 
-fn remedy(phase: Phase, remaining: &[StackResource], choices: &Choices) -> (String, Remedy) {
+/// What is still there, and whether all of it is known to be empty. Atoms that hold data are retained when a create is
+/// rolled back, so that a failed create leaves empty tables behind, which would stand in the way of the next one.
+async fn remaining(
+    world: &World,
+    place: &Place,
+    resources: Vec<StackResource>,
+    summary: &StackSummary,
+) -> Result<(Vec<StackResource>, bool), OpError> {
+    let looked_at = summary.status.phase() == Phase::Stuck(Stuck::RollbackComplete);
+    let mut all_empty = looked_at;
+    let mut remaining = Vec::new();
+    for resource in resources.into_iter().filter(remains) {
+        if looked_at {
+            match world.atoms.content(place, &resource.resource_type, &resource.physical_id).await? {
+                Content::Gone => continue,
+                Content::Empty => {}
+                Content::Perhaps => all_empty = false,
+            }
+        }
+        remaining.push(resource);
+    }
+    Ok((remaining, all_empty))
+}
+
+fn remedy(phase: Phase, remaining: &[StackResource], all_empty: bool, choices: &Choices) -> (String, Remedy) {
     let Phase::Stuck(stuck) = phase else {
         return match phase {
             Phase::Moving => ("an operation is under way".to_owned(), Remedy::Wait),
@@ -118,7 +147,7 @@ fn remedy(phase: Phase, remaining: &[StackResource], choices: &Choices) -> (Stri
         };
     };
     let remedy = match stuck {
-        Stuck::RollbackComplete | Stuck::Review => shell(remaining),
+        Stuck::RollbackComplete | Stuck::Review => shell(remaining, all_empty),
         Stuck::CreateFailed => by_hand(
             "look at what the create has made (it is listed), keep what you need, then delete the stack in the console; \
              cellctl never deletes a stack in this state",
@@ -134,9 +163,9 @@ fn by_hand(instructions: &str) -> Remedy {
     Remedy::Manual { instructions: instructions.to_owned() }
 }
 
-fn shell(remaining: &[StackResource]) -> Remedy {
-    if remaining.is_empty() {
-        return Remedy::DeleteShell;
+fn shell(remaining: &[StackResource], all_empty: bool) -> Remedy {
+    if remaining.is_empty() || all_empty {
+        return Remedy::DeleteShell { leftovers: remaining.iter().map(|r| r.logical_id.clone()).collect() };
     }
     let names: Vec<&str> = remaining.iter().map(|r| r.logical_id.as_str()).collect();
     by_hand(&format!("the stack still holds {}: delete or keep them by hand, then delete the stack", names.join(", ")))
@@ -178,7 +207,8 @@ async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
         Digest::of_parts([b"recover".as_slice(), id.as_bytes(), recovery.status.as_bytes(), changed.as_bytes()]);
     let token = format!("cellctl-{}", &token.as_str()[..40]);
     match &recovery.remedy {
-        Remedy::DeleteShell => {
+        Remedy::DeleteShell { .. } => {
+            delete_leftovers(world, recovery).await?;
             world.stacks.protect(place, id, false).await?;
             world.stacks.delete(place, id, &[], &token).await?;
         }
@@ -202,6 +232,24 @@ async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
         Phase::Complete | Phase::RolledBack | Phase::Gone => Ok(summary.status.to_string()),
         _ => Err(still_stuck(world, recovery, &summary, since_ms).await),
     }
+}
+
+/// Deletes what a failed create has left behind, each after one more look at whether it is empty.
+async fn delete_leftovers(world: &World, recovery: &Recovery) -> Result<(), OpError> {
+    for left in &recovery.remaining {
+        let (kind, id) = (&left.resource_type, &left.physical_id);
+        match world.atoms.content(&recovery.place, kind, id).await? {
+            Content::Gone => {}
+            Content::Empty => world.atoms.delete_leftover(&recovery.place, kind, id).await?,
+            Content::Perhaps => {
+                let message = format!("{} ({id}) is not empty any more; nothing else was deleted", left.logical_id);
+                return Err(
+                    OpError::new(ErrorKind::Refused, message).hint("look at what is in it before anything else")
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn still_stuck(world: &World, recovery: &Recovery, summary: &StackSummary, since_ms: i64) -> OpError {
@@ -244,24 +292,32 @@ mod tests {
         for stuck in
             [Stuck::RollbackComplete, Stuck::Review, Stuck::RollbackFailed, Stuck::DeleteFailed, Stuck::CreateFailed]
         {
-            let (_, remedy) = remedy(Phase::Stuck(stuck), &table, &choices);
+            let (_, remedy) = remedy(Phase::Stuck(stuck), &table, false, &choices);
             assert!(matches!(remedy, Remedy::Manual { .. }), "{stuck:?}: {remedy:?}");
         }
         let named = Choices { retain: vec!["Orders".to_owned()], ..Choices::default() };
-        let (_, remedy) = remedy(Phase::Stuck(Stuck::DeleteFailed), &table, &named);
+        let (_, remedy) = remedy(Phase::Stuck(Stuck::DeleteFailed), &table, false, &named);
         assert_eq!(remedy, Remedy::DeleteAgain { retain: vec!["Orders".to_owned()] });
+    }
+
+    #[test]
+    fn empty_leftovers_of_a_failed_create_go_with_the_shell() {
+        let table = [resource("Orders", "AWS::DynamoDB::Table")];
+        let (_, remedy) = remedy(Phase::Stuck(Stuck::RollbackComplete), &table, true, &Choices::default());
+        assert_eq!(remedy, Remedy::DeleteShell { leftovers: vec!["Orders".to_owned()] });
     }
 
     #[test]
     fn each_state_has_its_remedy() {
         let choices = Choices { skip: vec!["Queue".to_owned()], ..Choices::default() };
-        let of = |stuck| remedy(Phase::Stuck(stuck), &[], &choices).1;
-        assert_eq!(of(Stuck::RollbackComplete), Remedy::DeleteShell);
-        assert_eq!(of(Stuck::Review), Remedy::DeleteShell);
+        let of = |stuck| remedy(Phase::Stuck(stuck), &[], true, &choices).1;
+        let shell = Remedy::DeleteShell { leftovers: Vec::new() };
+        assert_eq!(of(Stuck::RollbackComplete), shell);
+        assert_eq!(of(Stuck::Review), shell);
         assert_eq!(of(Stuck::UpdateFailed), Remedy::Rollback);
         assert_eq!(of(Stuck::UpdateRollbackFailed), Remedy::ContinueRollback { skip: vec!["Queue".to_owned()] });
         assert!(matches!(of(Stuck::CreateFailed), Remedy::Manual { .. }));
-        assert_eq!(remedy(Phase::Complete, &[], &choices).1, Remedy::Nothing);
-        assert_eq!(remedy(Phase::Moving, &[], &choices).1, Remedy::Wait);
+        assert_eq!(remedy(Phase::Complete, &[], true, &choices).1, Remedy::Nothing);
+        assert_eq!(remedy(Phase::Moving, &[], true, &choices).1, Remedy::Wait);
     }
 }
