@@ -91,7 +91,9 @@ fn filled(word: &str) -> String {
 }
 
 fn refusal(arguments: &[String]) -> Option<clap::Error> {
-    Cli::try_parse_from(arguments).err().filter(|e| !matches!(e.kind(), ClapKind::DisplayHelp | ClapKind::DisplayVersion))
+    Cli::try_parse_from(arguments)
+        .err()
+        .filter(|e| !matches!(e.kind(), ClapKind::DisplayHelp | ClapKind::DisplayVersion))
 }
 
 #[test]
@@ -136,7 +138,10 @@ fn every_command_named_in_a_sentence_exists() {
                 ClapKind::MissingRequiredArgument,
                 ClapKind::DisplayHelpOnMissingArgumentOrSubcommand,
             ];
-            let refused = refusal(&arguments).filter(|error| !partial.contains(&error.kind()));
+            let unfinished = |error: &clap::Error| {
+                partial.contains(&error.kind()) || error.to_string().contains("none was supplied")
+            };
+            let refused = refusal(&arguments).filter(|error| !unfinished(error));
             assert!(refused.is_none(), "{name}: `{span}`\n{}", refused.expect("refused"));
         }
     }
@@ -246,7 +251,8 @@ fn every_example_definition_is_valid() {
 }
 
 fn file_name(definition: &str) -> String {
-    let name = definition.split("name: ").nth(1).map(|rest| rest.split([',', ' ', '\n', '}']).next().unwrap_or_default());
+    let name =
+        definition.split("name: ").nth(1).map(|rest| rest.split([',', ' ', '\n', '}']).next().unwrap_or_default());
     if definition.contains("kind: Fleet") { "fleet.yaml".to_owned() } else { format!("{}.yaml", name.expect("a name")) }
 }
 
@@ -287,7 +293,8 @@ fn policy_actions() -> BTreeSet<String> {
         for statement in policy["Statement"].as_array().expect("statements") {
             match &statement["Action"] {
                 serde_json::Value::String(action) => drop(found.insert(action.clone())),
-                actions => found.extend(actions.as_array().expect("actions").iter().map(|a| a.as_str().expect("text").to_owned())),
+                actions => found
+                    .extend(actions.as_array().expect("actions").iter().map(|a| a.as_str().expect("text").to_owned())),
             }
         }
     }
@@ -346,12 +353,30 @@ fn documented(name: &str) -> u8 {
 fn error_kinds() -> [ErrorKind; 11] {
     use ErrorKind as K;
     let all = [
-        K::Failed, K::InvalidInput, K::Call, K::RolledBack, K::RollbackFailed, K::Locked, K::Refused, K::Stale,
-        K::Partial, K::Stopped, K::Usage,
+        K::Failed,
+        K::InvalidInput,
+        K::Call,
+        K::RolledBack,
+        K::RollbackFailed,
+        K::Locked,
+        K::Refused,
+        K::Stale,
+        K::Partial,
+        K::Stopped,
+        K::Usage,
     ];
     match all[0] {
-        K::Failed | K::InvalidInput | K::Call | K::RolledBack | K::RollbackFailed | K::Locked | K::Refused | K::Stale
-        | K::Partial | K::Stopped | K::Usage => all,
+        K::Failed
+        | K::InvalidInput
+        | K::Call
+        | K::RolledBack
+        | K::RollbackFailed
+        | K::Locked
+        | K::Refused
+        | K::Stale
+        | K::Partial
+        | K::Stopped
+        | K::Usage => all,
     }
 }
 
@@ -384,7 +409,8 @@ fn report(outcome: Outcome) -> ApplyReport {
 #[test]
 fn every_outcome_of_an_apply_has_its_documented_exit_code() {
     use Outcome as O;
-    for outcome in [O::Done, O::AlreadyDone, O::Settled, O::RolledBack, O::Stuck, O::Failed, O::Refused, O::NotStarted] {
+    for outcome in [O::Done, O::AlreadyDone, O::Settled, O::RolledBack, O::Stuck, O::Failed, O::Refused, O::NotStarted]
+    {
         let name = format!("apply: {}", serialised(outcome));
         assert_eq!(report(outcome).exit_code(), documented(&name), "{name}");
     }
@@ -393,7 +419,7 @@ fn every_outcome_of_an_apply_has_its_documented_exit_code() {
     let lost = ApplyReport { lock_lost: true, ..report(O::NotStarted) };
     assert_eq!(lost.exit_code(), documented("apply: lock lost"));
     let partly = ApplyReport { unchanged: 1, ..report(O::Failed) };
-    assert_eq!(partly.exit_code(), documented("apply: some done, some failed"));
+    assert_eq!(partly.exit_code(), documented("apply: partly failed"));
 }
 
 #[test]
