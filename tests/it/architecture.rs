@@ -191,14 +191,14 @@ fn wrong_words(source: &Source) -> Vec<String> {
     used.map(|word| format!("src/{}: may not use {word}", source.path)).collect()
 }
 
-fn none(complaints: Vec<String>) {
+fn none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
 }
 
 #[test]
 fn every_arrow_points_the_right_way() {
     let program = sources().into_iter().filter(|s| s.path != "main.rs" && s.path != "lib.rs");
-    none(program.flat_map(|s| wrong_arrows(&s)).collect());
+    none(&program.flat_map(|s| wrong_arrows(&s)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn main_names_the_command_line_only() {
 
 #[test]
 fn reserved_words_stay_in_their_places() {
-    none(sources().iter().flat_map(wrong_words).collect());
+    none(&sources().iter().flat_map(wrong_words).collect::<Vec<_>>());
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn every_source_says_what_it_owns_and_is_short() {
             complaints.push(format!("src/{}: {lines} lines; split it", source.path));
         }
     }
-    none(complaints);
+    none(&complaints);
 }
 
 #[test]
@@ -270,5 +270,5 @@ fn no_integration_test_is_forgotten() {
     let modules = names.filter(|path| path.is_dir() || path.extension().is_some_and(|e| e == "rs"));
     let stems = modules.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned());
     let forgotten = stems.filter(|stem| stem != "main" && !main.contains(&format!("mod {stem};")));
-    none(forgotten.map(|stem| format!("tests/it/{stem} is not listed in tests/it/main.rs")).collect());
+    none(&forgotten.map(|stem| format!("tests/it/{stem} is not listed in tests/it/main.rs")).collect::<Vec<_>>());
 }

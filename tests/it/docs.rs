@@ -196,7 +196,7 @@ fn copy_example(to: &Path) {
 /// Runs a shown command in a clean environment that leads to the endpoint.
 fn run(name: &str, dir: &Path, endpoint: &OwnedInstance, shown: &Shown) {
     let program = Path::new(env!("CARGO_BIN_EXE_cellctl")).parent().expect("a folder");
-    let path = std::env::var("PATH").unwrap_or_default();
+    let path = std::env::vars().find(|(name, _)| name == "PATH").map_or_else(String::new, |(_, value)| value);
     let output = Command::new("/bin/sh")
         .args(["-c", &shown.command])
         .current_dir(dir)
