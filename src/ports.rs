@@ -192,8 +192,8 @@ pub trait Stacks: Send + Sync {
     async fn template(&self, place: &Place, stack: &str) -> Called<String>;
     /// Begins to create a stack, with termination protection; gives its id.
     async fn create(&self, place: &Place, request: &StackRequest) -> Called<String>;
-    /// Makes a change set of this name for an update.
-    async fn create_change_set(&self, place: &Place, name: &str, request: &StackRequest) -> Called<()>;
+    /// Makes a change set of this name for an update of a stack, by its name or id.
+    async fn create_change_set(&self, place: &Place, stack: &str, name: &str, request: &StackRequest) -> Called<()>;
     /// State of a change set, all pages.
     async fn change_set(&self, place: &Place, stack: &str, name: &str) -> Called<ChangeSetState>;
     /// Begins to execute a change set.
@@ -328,6 +328,8 @@ pub type Parse = fn(&str) -> Result<Node, (Position, String)>;
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
+    /// Milliseconds since some moment in the past; it never goes back.
+    fn monotonic_ms(&self) -> u64;
     /// Waits.
     async fn sleep(&self, duration: Duration);
     /// A number from 0 up to but not including 1.

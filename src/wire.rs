@@ -1,7 +1,7 @@
 //! Where the parts are put together: the only place that names the AWS adapters.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 
@@ -22,14 +22,26 @@ use crate::ops::{Reporter, World};
 use crate::ports::{Clock, Packages};
 
 /// The system's clock and chance.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct SystemClock;
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self { started: Instant::now() }
+    }
+}
 
 #[async_trait]
 impl Clock for SystemClock {
     fn now_ms(&self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -53,7 +65,7 @@ impl Packages for FolderPackages {
 /// The world of a fleet. A `local` endpoint gets dummy credentials; without one the SDK's own chain decides.
 pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, reporter: Arc<dyn Reporter>) -> World {
     let target = local.map_or(Target::Chain, |endpoint| Target::Local { endpoint });
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let clients = Arc::new(Clients::new(target.clone()));
     let caller = Caller::new(Arc::clone(&clock));
     let table = control_table(fleet.name.as_str());

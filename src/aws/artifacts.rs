@@ -40,6 +40,8 @@ impl Artifacts for S3Artifacts {
         match self.caller.call(call("s3:GetObject", bucket, key), send).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind == CallErrorKind::NotFound => Ok(false),
+            // Without s3:ListBucket the service answers 403 for what is not there; the put is conditional anyway.
+            Err(error) if matches!(error.kind, CallErrorKind::Denied | CallErrorKind::Invalid) => Ok(false),
             Err(error) => Err(error),
         }
     }

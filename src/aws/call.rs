@@ -19,7 +19,7 @@ use crate::ports::{CallError, CallErrorKind, Called, Clock};
 use super::errors::{Failure, failure};
 
 /// For how long a throttled call is tried again, in milliseconds: ten minutes.
-const THROTTLED_FOR_MS: i64 = 600_000;
+const THROTTLED_FOR_MS: u64 = 600_000;
 /// Attempts at a call whose service or connection fails.
 const ATTEMPTS_MAX: u32 = 6;
 /// Base and bound of the waits between attempts, in milliseconds.
@@ -57,7 +57,7 @@ impl Caller {
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let rate = call.rate_of.as_ref().map(|place| self.rate(place));
-        let began_ms = self.clock.now_ms();
+        let began_ms = self.clock.monotonic_ms();
         let mut attempt = 0;
         let mut broken = 0;
         loop {
@@ -71,7 +71,7 @@ impl Caller {
             };
             tracing::debug!(operation = call.operation, subject = call.subject, attempt, ?failed.kind, message = failed.message, "call failed");
             if failed.kind == CallErrorKind::Throttled {
-                let now_ms = self.monotonic_ms();
+                let now_ms = self.clock.monotonic_ms();
                 with(rate.as_ref(), |r| r.throttled(now_ms));
             } else {
                 broken += 1;
@@ -85,16 +85,16 @@ impl Caller {
         }
     }
 
-    fn may_retry(&self, failed: &Failure, broken: u32, began_ms: i64) -> bool {
+    fn may_retry(&self, failed: &Failure, broken: u32, began_ms: u64) -> bool {
         match failed.kind {
-            CallErrorKind::Throttled => self.clock.now_ms() - began_ms < THROTTLED_FOR_MS,
+            CallErrorKind::Throttled => self.clock.monotonic_ms().saturating_sub(began_ms) < THROTTLED_FOR_MS,
             CallErrorKind::Unreachable => broken < 3,
             _ => failed.transient && broken < ATTEMPTS_MAX,
         }
     }
 
     async fn wait_for_turn(&self, rate: Option<&Arc<Mutex<Aimd>>>) {
-        let now_ms = self.monotonic_ms();
+        let now_ms = self.clock.monotonic_ms();
         let wait_ms = rate.map_or(0, |rate| rate.lock().unwrap_or_else(PoisonError::into_inner).take(now_ms));
         if wait_ms > 0 {
             self.clock.sleep(Duration::from_millis(wait_ms)).await;
@@ -102,13 +102,9 @@ impl Caller {
     }
 
     fn rate(&self, place: &Place) -> Arc<Mutex<Aimd>> {
-        let now_ms = self.monotonic_ms();
+        let now_ms = self.clock.monotonic_ms();
         let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(rates.entry(place.clone()).or_insert_with(|| Arc::new(Mutex::new(Aimd::new(now_ms)))))
-    }
-
-    fn monotonic_ms(&self) -> u64 {
-        u64::try_from(self.clock.now_ms()).unwrap_or(0)
     }
 }
 

@@ -117,9 +117,8 @@ impl Stacks for CloudFormation {
         Ok(answer.stack_id().unwrap_or_default().to_owned())
     }
 
-    async fn create_change_set(&self, place: &Place, name: &str, request: &StackRequest) -> Called<()> {
+    async fn create_change_set(&self, place: &Place, stack: &str, name: &str, request: &StackRequest) -> Called<()> {
         let client = self.client(place).await;
-        let stack = request.stack.as_str();
         let (body, url) = text(&request.template);
         let send = || {
             client

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest};
@@ -37,12 +38,14 @@ pub struct ControlTable {
     caller: Caller,
     place: Place,
     table: String,
+    /// One write at a time: all of them touch the lock item, and transactions on one item collide.
+    writing: Mutex<()>,
 }
 
 impl ControlTable {
     /// An adapter over the table of that name in the control Region.
     pub fn new(clients: Arc<Clients>, caller: Caller, place: Place, table: String) -> Self {
-        Self { clients, caller, place, table }
+        Self { clients, caller, place, table, writing: Mutex::default() }
     }
 
     async fn client(&self) -> aws_sdk_dynamodb::Client {
@@ -121,6 +124,7 @@ impl ControlTable {
     async fn transact(&self, item: &str, write: TransactWriteItem, lease: &Lease, token: String) -> Called<()> {
         let client = self.client().await;
         let fence = self.fence(lease)?;
+        let _turn = self.writing.lock().await;
         let send = || {
             let request = client.transact_write_items().client_request_token(&token);
             request.transact_items(fence.clone()).transact_items(write.clone()).send()
@@ -230,6 +234,7 @@ impl Control for ControlTable {
         item.insert("token".to_owned(), number(next.token));
         let expected = seen.map(|lease| self.encode("LOCK", "fleet", lease)).transpose()?;
         let expected = expected.and_then(|mut item| item.remove("body"));
+        let _turn = self.writing.lock().await;
         let send = || {
             let request = client.put_item().table_name(&self.table).set_item(Some(item.clone()));
             match &expected {
@@ -262,7 +267,16 @@ impl Control for ControlTable {
             .build()
             .map_err(|e| self.error(CallErrorKind::Invalid, "dynamodb:PutItem", &pk, e.to_string()))?;
         let token = token(&[&pk, &sk, &lease.token.to_string(), &entry.at_ms.to_string(), &entry.event]);
-        self.transact(&format!("{pk}/{sk}"), TransactWriteItem::builder().put(put).build(), lease, token).await
+        let written =
+            self.transact(&format!("{pk}/{sk}"), TransactWriteItem::builder().put(put).build(), lease, token).await;
+        match written {
+            // A repeat after a lost answer finds its own entry.
+            Err(error) if error.kind == CallErrorKind::Conflict => match self.get::<JournalEntry>(&pk, &sk).await? {
+                Some(stored) if stored == *entry => Ok(()),
+                _ => Err(error),
+            },
+            other => other,
+        }
     }
 
     async fn journal(&self, journal: &str) -> Called<Vec<JournalEntry>> {

@@ -73,7 +73,8 @@ fn service_failure(code: Option<&str>, message: Option<&str>, status: u16) -> Fa
     let code = code.unwrap_or_default();
     let text = message.unwrap_or_default();
     let kind = kind_of(code, text, status);
-    let collided = text.contains("TransactionConflict") && !text.contains("ConditionalCheckFailed");
+    let collided = code == "TransactionConflictException"
+        || (text.contains("TransactionConflict") && !text.contains("ConditionalCheckFailed"));
     let transient = collided || (status >= 500 && kind != CallErrorKind::Throttled);
     let message = match (code, text) {
         ("", "") => format!("HTTP status {status} without an explanation"),
@@ -100,11 +101,16 @@ fn kind_of(code: &str, text: &str, status: u16) -> CallErrorKind {
         return CallErrorKind::Denied;
     }
     match code {
-        "AlreadyExistsException" | "BucketAlreadyOwnedByYou" | "ResourceInUseException" => CallErrorKind::AlreadyExists,
+        "AlreadyExistsException"
+        | "BucketAlreadyOwnedByYou"
+        | "ResourceInUseException"
+        | "TokenAlreadyExistsException" => CallErrorKind::AlreadyExists,
         "ConditionalCheckFailedException"
         | "TransactionCanceledException"
         | "TransactionConflictException"
         | "PreconditionFailed"
+        | "ConditionalRequestConflict"
+        | "InvalidChangeSetStatus"
         | "OperationInProgressException" => CallErrorKind::Conflict,
         "LimitExceeded" | "LimitExceededException" => CallErrorKind::LimitExceeded,
         "ResourceNotFoundException"

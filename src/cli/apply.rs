@@ -12,6 +12,7 @@ use crate::fs::files;
 use crate::ops::apply::{ApplyReport, Concurrency, Options, apply};
 use crate::ops::init::bucket_prefix;
 use crate::ops::{ErrorKind, OpError, World};
+use crate::output::plan::counted;
 use crate::output::{Format, report};
 
 use super::context::{self, Loaded};
@@ -131,7 +132,8 @@ pub async fn converge(
         }
         let report = execute(session, &world, &loaded.fleet, &plan, &digest, how, resume).await?;
         code = report.exit_code();
-        if !report.must_look_again() || code != 0 {
+        let failed = report.cells.iter().any(|cell| cell.outcome.is_failure());
+        if !report.must_look_again() || failed || report.stopped {
             break;
         }
     }
@@ -149,7 +151,7 @@ async fn execute(
 ) -> Result<ApplyReport, OpError> {
     if plan.has_changes() {
         let cells = plan.steps.len() - plan.blocked().count();
-        context::confirm(session, &format!("Change {cells} cells of fleet {}?", fleet.name))?;
+        context::confirm(session, &format!("Change {} of fleet {}?", counted(cells, "cell"), fleet.name))?;
     }
     let options = how.options(session, fleet, format!("apply of plan {}", digest.short()));
     let outcome = apply(world, plan, digest, &options).await?;

@@ -170,6 +170,8 @@ async fn remove(session: &Session, args: &DeleteArgs) -> Ran {
     let question = format!("Delete cell {} of fleet {}? Its tables and queues stay behind.", args.cell, fleet.name);
     context::confirm(session, &question)?;
     let claim = context::claim(session, format!("delete of cell {}", args.cell));
+    // It is one step: the first Ctrl-C lets it come to its end.
+    session.interrupt.graceful();
     let deleted = delete::delete(&world, &fleet, &args.cell, args.cell_zero, &claim).await?;
     session.printer.result("cellctl.cell-deleted/v1", &deleted, |style| {
         let mut text = format!("cell {} is deleted", deleted.cell);
@@ -198,6 +200,7 @@ async fn repair(session: &Session, args: RecoverArgs) -> Ran {
         context::confirm(session, &format!("Recover cell {} like this?", args.cell))?;
     }
     let claim = context::claim(session, format!("recovery of cell {}", args.cell));
+    session.interrupt.graceful();
     let status = recover::carry_out(&world, &found, &claim).await?;
     let data =
         serde_json::json!({ "cell": args.cell, "before": found.status, "after": status, "remedy": found.remedy });

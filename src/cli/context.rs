@@ -158,6 +158,7 @@ impl Loaded {
         };
         Desired {
             cell: stack.cell,
+            cell_type: cell.spec.cell_type.as_str().to_owned(),
             template_name: cell.template.to_string(),
             stack: stack.stack,
             place: stack.place,

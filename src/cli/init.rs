@@ -28,6 +28,7 @@ pub async fn run(_: &InitArgs, session: &Session) -> Ran {
         fleet.name, identity.account, fleet.control.region
     );
     context::confirm(session, &question)?;
+    session.interrupt.graceful();
     let stacks = init(&world, &fleet).await?;
     session.printer.result("cellctl.init/v1", &stacks, |style| {
         let lines: Vec<String> = stacks.iter().map(|stack| line(stack, style)).collect();

@@ -55,6 +55,13 @@ pub struct Cell {
     pub file: String,
 }
 
+impl Place {
+    /// The place as one word, for maps that are written to files.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.region, self.role_arn.as_deref().unwrap_or("-"))
+    }
+}
+
 impl Fleet {
     /// The cell of that name.
     pub fn cell(&self, id: &CellId) -> Option<&Cell> {

@@ -17,11 +17,11 @@ pub struct Aimd {
 /// Calls a second at the start: below what CloudFormation grants to describe calls, by experience some 10 a second.
 const RATE_START: f64 = 10.0;
 /// Calls a second at the least, so that work goes on however hard the service throttles.
-const RATE_MIN: f64 = 0.5;
+const RATE_MIN: f64 = 2.0;
 /// Calls a second at the most.
 const RATE_MAX: f64 = 100.0;
-/// What each unthrottled call adds, in calls a second: one more call a second for every ten seconds at 10 a second.
-const INCREASE: f64 = 0.01;
+/// What each unthrottled call adds, in calls a second: one more call a second for every two seconds at 10 a second.
+const INCREASE: f64 = 0.05;
 /// What a throttled call leaves of the rate.
 const DECREASE: f64 = 0.7;
 /// Throttles within this time are one signal: the calls were under way together.
@@ -109,7 +109,7 @@ mod tests {
         rate.throttled(1600);
         assert!((rate.rate() - 4.9).abs() < 1e-9);
         (0..100).for_each(|_| rate.succeeded());
-        assert!((rate.rate() - 5.9).abs() < 1e-9);
+        assert!((rate.rate() - 9.9).abs() < 1e-9);
         (0..100).for_each(|n| rate.throttled(10_000 * (n + 1)));
         assert!(rate.rate() >= RATE_MIN);
     }

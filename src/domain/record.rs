@@ -57,6 +57,12 @@ pub struct CellRecord {
     /// Account of its stack, where the definition names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
+    /// Role that reaches the account, where the definition names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    /// Type of the cell, as its definition said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell_type: Option<String>,
     /// Template it was rendered from.
     pub template: String,
     /// What was applied last, and seen to be complete.

@@ -167,9 +167,36 @@ impl StackEvent {
         self.status.ends_with("_FAILED") && !self.reason.as_deref().unwrap_or_default().contains("cancelled")
     }
 
-    /// Whether it is about the stack itself.
-    pub fn is_stack(&self) -> bool {
-        self.resource_type == "AWS::CloudFormation::Stack"
+    /// Whether it is about the stack itself, not about a resource of it, be that a stack too.
+    pub fn is_of_stack(&self, stack: &StackName) -> bool {
+        self.resource_type == "AWS::CloudFormation::Stack" && self.logical_id == stack.as_str()
+    }
+}
+
+/// Statuses in which a stack begins to be created or changed.
+pub const CHANGE_STARTS: [&str; 3] = ["CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "IMPORT_IN_PROGRESS"];
+/// Statuses in which it begins to be taken back or deleted.
+pub const RECOVERY_STARTS: [&str; 3] = ["UPDATE_ROLLBACK_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "DELETE_IN_PROGRESS"];
+
+/// The resources that failed in the newest operation, in order: that which began when the stack itself last took one of
+/// the statuses `starts`. An earlier operation, seconds ago, may have failed too; its causes are not this one's. `events`
+/// are oldest first; where they do not show the start, all of them count.
+pub fn failures<'a>(stack: &StackName, events: &'a [StackEvent], starts: &[&str]) -> Vec<&'a StackEvent> {
+    let begins = |e: &StackEvent| e.is_of_stack(stack) && starts.contains(&e.status.as_str());
+    let began = events.iter().rposition(begins).unwrap_or(0);
+    events[began..].iter().filter(|e| !e.is_of_stack(stack) && e.is_failure()).collect()
+}
+
+/// The first cause among the failures of the newest operation, in words.
+pub fn first_cause(stack: &StackName, events: &[StackEvent], starts: &[&str]) -> Option<String> {
+    failures(stack, events, starts).first().map(|failed| failed.cause())
+}
+
+impl StackEvent {
+    /// The failure in words: the resource, its type, and why.
+    pub fn cause(&self) -> String {
+        let why = self.reason.as_deref().unwrap_or("no reason given");
+        format!("{} ({}): {why}", self.logical_id, self.resource_type)
     }
 }
 
@@ -190,6 +217,42 @@ pub struct StackResource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn event(logical_id: &str, status: &str, reason: Option<&str>) -> StackEvent {
+        let stack = ["shop-cell-1", "Nested"].contains(&logical_id);
+        StackEvent {
+            id: String::new(),
+            at_ms: 0,
+            logical_id: logical_id.to_owned(),
+            resource_type: if stack { "AWS::CloudFormation::Stack" } else { "AWS::SQS::Queue" }.to_owned(),
+            status: status.to_owned(),
+            reason: reason.map(str::to_owned),
+            token: None,
+        }
+    }
+
+    #[test]
+    fn causes_are_those_of_the_newest_operation_without_its_follow_ups() {
+        let stack: StackName = "shop-cell-1".parse().expect("valid");
+        let events = [
+            event("shop-cell-1", "UPDATE_IN_PROGRESS", None),
+            event("Old", "UPDATE_FAILED", Some("last time")),
+            event("shop-cell-1", "UPDATE_ROLLBACK_COMPLETE", None),
+            event("shop-cell-1", "UPDATE_IN_PROGRESS", None),
+            event("Nested", "UPDATE_IN_PROGRESS", None),
+            event("Other", "UPDATE_FAILED", Some("Resource update cancelled")),
+            event("New", "UPDATE_FAILED", Some("this time")),
+            event("shop-cell-1", "UPDATE_ROLLBACK_IN_PROGRESS", None),
+        ];
+        let names = |events: &[StackEvent], starts: &[&str]| -> Vec<String> {
+            failures(&stack, events, starts).into_iter().map(|e| e.logical_id.clone()).collect()
+        };
+        assert_eq!(names(&events, &CHANGE_STARTS), ["New"]);
+        assert!(names(&events, &RECOVERY_STARTS).is_empty());
+        assert_eq!(names(&events[1..2], &CHANGE_STARTS), ["Old"]);
+        let cause = first_cause(&stack, &events, &CHANGE_STARTS);
+        assert_eq!(cause.as_deref(), Some("New (AWS::SQS::Queue): this time"));
+    }
 
     #[test]
     fn every_documented_status_has_a_phase() {

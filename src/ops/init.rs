@@ -10,13 +10,14 @@ use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{Digest, StackName};
-use crate::domain::stack::{Phase, StackDetail};
+use crate::domain::stack::{CHANGE_STARTS, Phase, StackDetail, first_cause};
 use crate::ports::{CallErrorKind, ChangeSetState, StackRequest, TemplateText};
 
 use super::World;
 use super::error::{ErrorKind, OpError};
 use super::observe::FLEET_TAG;
-use super::poll::{Poller, Wanted};
+use super::plan::accounts;
+use super::poll::{Before, Poller, Wanted};
 
 /// The template of the control stack and of the artifact stacks.
 pub const CONTROL_TEMPLATE: &str = include_str!("control_stack.yaml");
@@ -68,10 +69,12 @@ pub struct InitStack {
 /// Makes the control state, or brings it up to date.
 pub async fn init(world: &World, fleet: &Fleet) -> Result<Vec<InitStack>, OpError> {
     let mut done = vec![bring(world, fleet, &fleet.control, StackName::of_control(&fleet.name), true).await?];
-    let same = |place: &Place| {
-        place.region == fleet.control.region && (place.account.is_none() || place.account == fleet.control.account)
-    };
-    let others: BTreeSet<&Place> = fleet.cells.iter().map(|c| &c.place).filter(|place| !same(place)).collect();
+    let places: BTreeSet<Place> = fleet.cells.iter().map(|c| c.place.clone()).chain([fleet.control.clone()]).collect();
+    let accounts = accounts(world, places.clone()).await?;
+    // Buckets go by account and Region: two places of one account and Region share one.
+    let bucket = |place: &Place| (accounts.get(&place.key()).cloned(), place.region.clone());
+    let mut made = BTreeSet::from([bucket(&fleet.control)]);
+    let others: Vec<&Place> = places.iter().filter(|place| made.insert(bucket(place))).collect();
     for place in others {
         done.push(bring(world, fleet, place, StackName::of_artifacts(&fleet.name), false).await?);
     }
@@ -85,31 +88,48 @@ async fn bring(
     stack: StackName,
     control: bool,
 ) -> Result<InitStack, OpError> {
-    let request = request(fleet, &stack, control);
-    let there = world.stacks.describe(place, stack.as_str()).await?.filter(|d| d.summary.status.phase() != Phase::Gone);
-    let (action, id) = match &there {
+    let there = look(world, place, &stack).await?;
+    let there = match there {
+        Some(detail) if detail.summary.status.phase() == Phase::Moving => {
+            // Another run, perhaps one that was killed, is at it: how it ends decides what is left to do.
+            settle(world, place, &stack, &detail.summary.id, None, None).await?;
+            look(world, place, &stack).await?
+        }
+        other => other,
+    };
+    let (action, id, before) = match &there {
         None => {
             refuse_tables(world, fleet, place, control).await?;
-            (InitAction::Created, create(world, place, &request).await?)
+            let request = request(fleet, &stack, control, 0);
+            (InitAction::Created, create(world, place, &request).await?, None)
         }
         Some(detail) => {
             refuse_stuck(detail, &stack)?;
-            (update(world, place, detail, &request).await?, detail.summary.id.clone())
+            let request = request(fleet, &stack, control, detail.summary.changed_at_ms);
+            let action = update(world, place, detail, &request).await?;
+            (action, detail.summary.id.clone(), Some((Before::from(&detail.summary), request.token)))
         }
     };
-    let changed_from_ms = there.filter(|_| action == InitAction::Updated).map(|d| d.summary.changed_at_ms);
-    if action != InitAction::Unchanged {
-        settle(world, place, &stack, &id, changed_from_ms).await?;
+    match (action, before) {
+        (InitAction::Unchanged, _) => {}
+        (_, None) => settle(world, place, &stack, &id, None, None).await?,
+        (_, Some((before, token))) => settle(world, place, &stack, &id, Some(before), Some(token)).await?,
     }
     let outputs = world.stacks.describe(place, &id).await?.map(|d| d.outputs).unwrap_or_default();
     Ok(InitStack { stack: stack.to_string(), region: place.region.to_string(), action, outputs })
 }
 
-fn request(fleet: &Fleet, stack: &StackName, control: bool) -> StackRequest {
+async fn look(world: &World, place: &Place, stack: &StackName) -> Result<Option<StackDetail>, OpError> {
+    let detail = world.stacks.describe(place, stack.as_str()).await?;
+    Ok(detail.filter(|d| d.summary.status.phase() != Phase::Gone))
+}
+
+/// What the stack is to be. `changed_at_ms` tells attempts from different states apart.
+fn request(fleet: &Fleet, stack: &StackName, control: bool, changed_at_ms: i64) -> StackRequest {
     let word = if control { "yes" } else { "no" };
     let mut tags = fleet.tags.clone();
     tags.insert(FLEET_TAG.to_owned(), fleet.name.to_string());
-    let seed = format!("{stack} {word} {tags:?}");
+    let seed = format!("{stack} {word} {tags:?} {changed_at_ms}");
     let token = Digest::of_parts([CONTROL_TEMPLATE.as_bytes(), seed.as_bytes()]);
     StackRequest {
         stack: stack.clone(),
@@ -174,7 +194,7 @@ async fn update(
         return Ok(InitAction::Unchanged);
     }
     let name = request.token.clone();
-    world.stacks.create_change_set(place, &name, request).await?;
+    world.stacks.create_change_set(place, stack, &name, request).await?;
     for _ in 0..CHANGE_SET_POLL.1 {
         match world.stacks.change_set(place, stack, &name).await? {
             ChangeSetState::Pending => world.clock.sleep(Duration::from_millis(CHANGE_SET_POLL.0)).await,
@@ -203,18 +223,19 @@ async fn settle(
     place: &Place,
     stack: &StackName,
     id: &str,
-    from_ms: Option<i64>,
+    before: Option<Before>,
+    token: Option<String>,
 ) -> Result<(), OpError> {
     let cell = "control".parse().map_err(|e| OpError::new(ErrorKind::Failed, format!("{e}")))?;
     let since_ms = world.clock.now_ms() - 5_000;
-    let wanted = Wanted { cell, place: place.clone(), stack_id: id.to_owned(), changed_from_ms: from_ms, since_ms };
+    let wanted =
+        Wanted { cell, place: place.clone(), stack: stack.clone(), stack_id: id.to_owned(), before, token, since_ms };
     let summary = Poller::new(world.clone()).settled(wanted).await?;
     if summary.status.phase() == Phase::Complete {
         return Ok(());
     }
     let events = world.stacks.events(place, id, since_ms).await.unwrap_or_default();
-    let cause = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure());
-    let cause = cause.map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
+    let cause = first_cause(&summary.name, &events, &CHANGE_STARTS);
     let why = cause.or(summary.reason).unwrap_or_else(|| "the service gives no reason".to_owned());
     let kind = if summary.status.is_rollback() { ErrorKind::RolledBack } else { ErrorKind::Failed };
     Err(OpError::new(kind, format!("stack {stack} ended in {}: {why}", summary.status))

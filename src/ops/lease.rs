@@ -1,19 +1,26 @@
 //! Holding the lock on the fleet while an operation runs.
 //!
 //! Owns: taking, renewing and giving back the lease. Constraint kept: a lease that could not be renewed in time counts
-//! as lost, and whoever held it begins nothing new.
+//! as lost, and whoever held it begins nothing new. Clocks decide only when a dead holder's lease may be taken over,
+//! never whether a write counts: that is the fencing token's part.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::domain::lock::{HEARTBEAT_MS, LEASE_MS, Lease};
-use crate::ports::{CallErrorKind, Clock, Control};
+use crate::ports::{CallError, CallErrorKind, Called, Clock, Control};
 
 use super::error::{ErrorKind, OpError};
+
+/// A lease that ran out longer ago than this is dead whatever the clocks say, in milliseconds: AWS refuses callers
+/// whose clock is five minutes off.
+const SURELY_DEAD_MS: i64 = 300_000;
+/// How often a lease that seems to have run out is looked at before it is taken over, in milliseconds.
+const WATCH_MS: u64 = 2_000;
 
 /// Who wants the lock, and what for.
 #[derive(Debug, Clone)]
@@ -28,12 +35,19 @@ pub struct Claim {
 
 /// The lock, held and renewed until it is given back.
 pub struct HeldLease {
+    shared: Arc<Shared>,
+    token: Lease,
+    end: watch::Sender<bool>,
+    heartbeat: JoinHandle<()>,
+}
+
+struct Shared {
     control: Arc<dyn Control>,
     clock: Arc<dyn Clock>,
-    current: Arc<Mutex<Lease>>,
-    token: Lease,
-    lost: Arc<AtomicBool>,
-    heartbeat: JoinHandle<()>,
+    current: Mutex<Lease>,
+    lost: AtomicBool,
+    /// When the lease runs out, by our own monotonic clock.
+    valid_until_ms: AtomicU64,
 }
 
 impl HeldLease {
@@ -44,6 +58,11 @@ impl HeldLease {
         if let Some(holder) = seen.as_ref().filter(|lease| lease.is_held(now_ms)) {
             return Err(locked(holder, now_ms));
         }
+        let seen = match seen {
+            Some(lease) => Some(until_dead(control.as_ref(), clock.as_ref(), lease).await?),
+            None => None,
+        };
+        let now_ms = clock.now_ms();
         let next = Lease {
             holder: claim.holder.clone(),
             purpose: claim.purpose.clone(),
@@ -63,10 +82,17 @@ impl HeldLease {
     }
 
     fn begin(control: Arc<dyn Control>, clock: Arc<dyn Clock>, lease: Lease) -> Self {
-        let lost = Arc::new(AtomicBool::new(false));
-        let current = Arc::new(Mutex::new(lease.clone()));
-        let beat = heartbeat(Arc::clone(&control), Arc::clone(&clock), Arc::clone(&current), Arc::clone(&lost));
-        Self { control, clock, current, token: lease, lost, heartbeat: tokio::spawn(beat) }
+        let valid_until_ms = AtomicU64::new(clock.monotonic_ms() + LEASE_MS.unsigned_abs());
+        let shared = Arc::new(Shared {
+            control,
+            clock,
+            current: Mutex::new(lease.clone()),
+            lost: AtomicBool::new(false),
+            valid_until_ms,
+        });
+        let (end, ended) = watch::channel(false);
+        let heartbeat = tokio::spawn(heartbeat(Arc::clone(&shared), ended));
+        Self { shared, token: lease, end, heartbeat }
     }
 
     /// The lease, for the writes that it covers.
@@ -74,20 +100,23 @@ impl HeldLease {
         &self.token
     }
 
-    /// Whether it was lost.
+    /// Whether it was lost, or could not be renewed in time.
     pub fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst)
+        self.shared.lost.load(Ordering::SeqCst)
+            || self.shared.clock.monotonic_ms() >= self.shared.valid_until_ms.load(Ordering::SeqCst)
     }
 
     /// Gives the lock back.
-    pub async fn release(self) -> Result<(), OpError> {
-        self.heartbeat.abort();
-        let seen = self.current.lock().await.clone();
-        if self.is_lost() {
+    pub async fn release(mut self) -> Result<(), OpError> {
+        self.end.send_replace(true);
+        // A heartbeat under way is let finish, so that it does not collide with the release.
+        let _ = (&mut self.heartbeat).await;
+        if self.shared.lost.load(Ordering::SeqCst) {
             return Ok(());
         }
-        let next = Lease { expires_at_ms: 0.min(self.clock.now_ms()), ..seen.clone() };
-        match self.control.swap_lease(Some(&seen), &next).await {
+        let seen = self.shared.current.lock().await.clone();
+        let next = Lease { expires_at_ms: 0, ..seen.clone() };
+        match self.shared.control.swap_lease(Some(&seen), &next).await {
             // Somebody broke the lock at the last moment; there is nothing left to give back.
             Err(error) if error.kind == CallErrorKind::Conflict => Ok(()),
             other => other.map_err(OpError::from),
@@ -101,26 +130,75 @@ impl Drop for HeldLease {
     }
 }
 
-async fn heartbeat(
-    control: Arc<dyn Control>,
-    clock: Arc<dyn Clock>,
-    current: Arc<Mutex<Lease>>,
-    lost: Arc<AtomicBool>,
-) {
-    loop {
-        clock.sleep(Duration::from_millis(HEARTBEAT_MS)).await;
-        let mut held = current.lock().await;
-        let next = Lease { expires_at_ms: clock.now_ms() + LEASE_MS, ..held.clone() };
-        match control.swap_lease(Some(&held), &next).await {
-            Ok(()) => *held = next,
-            Err(error) if error.kind == CallErrorKind::Conflict || !held.is_held(clock.now_ms()) => {
-                tracing::warn!(message = error.message, "the lock on the fleet was lost");
-                lost.store(true, Ordering::SeqCst);
-                return;
-            }
-            Err(error) => tracing::debug!(message = error.message, "a heartbeat failed; trying again"),
+/// A lease that was given back is free. One that merely ran out by our clock may be a live holder's whose clock is
+/// behind ours: then it is watched for as long as a lease lasts, and any heartbeat in that time means that it is held.
+/// Gives the lease as it stands then.
+async fn until_dead(control: &dyn Control, clock: &dyn Clock, seen: Lease) -> Result<Lease, OpError> {
+    if seen.expires_at_ms == 0 || clock.now_ms() - seen.expires_at_ms > SURELY_DEAD_MS {
+        return Ok(seen);
+    }
+    let until_ms = clock.monotonic_ms() + LEASE_MS.unsigned_abs();
+    while clock.monotonic_ms() < until_ms {
+        clock.sleep(Duration::from_millis(WATCH_MS)).await;
+        match control.lease().await? {
+            Some(lease) if lease.expires_at_ms == 0 => return Ok(lease),
+            Some(lease) if lease != seen => return Err(locked(&lease, clock.now_ms())),
+            _ => {}
         }
     }
+    Ok(seen)
+}
+
+async fn heartbeat(shared: Arc<Shared>, mut ended: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = ended.changed() => return,
+            () = shared.clock.sleep(Duration::from_millis(HEARTBEAT_MS)) => {}
+        }
+        if !beat(&shared).await {
+            shared.lost.store(true, Ordering::SeqCst);
+            return;
+        }
+    }
+}
+
+/// Renews the lease; false when it is certain that it is no longer ours.
+async fn beat(shared: &Shared) -> bool {
+    let mut held = shared.current.lock().await;
+    let began_ms = shared.clock.monotonic_ms();
+    let next = Lease { expires_at_ms: shared.clock.now_ms() + LEASE_MS, ..held.clone() };
+    let swapped =
+        tokio::time::timeout(Duration::from_millis(HEARTBEAT_MS), shared.control.swap_lease(Some(&held), &next));
+    let expires_at_ms = next.expires_at_ms;
+    let outcome = match swapped.await {
+        Ok(Ok(())) => Ok(Some(next)),
+        Ok(Err(error)) if error.kind != CallErrorKind::Conflict => Err(error),
+        // Taken by another, or our own renewal whose answer was lost: the item tells.
+        Ok(Err(_)) | Err(_) => ours(shared, &held).await,
+    };
+    match outcome {
+        Ok(Some(lease)) => {
+            if lease.expires_at_ms == expires_at_ms {
+                shared.valid_until_ms.store(began_ms + LEASE_MS.unsigned_abs(), Ordering::SeqCst);
+            }
+            *held = lease;
+            true
+        }
+        Ok(None) => {
+            tracing::warn!("the lock on the fleet was lost");
+            false
+        }
+        Err(error) => {
+            tracing::debug!(message = error.message, "a heartbeat failed; trying again");
+            true
+        }
+    }
+}
+
+/// The lease as it stands, if it is still this holder's.
+async fn ours(shared: &Shared, held: &Lease) -> Called<Option<Lease>> {
+    let stored: Result<Option<Lease>, CallError> = shared.control.lease().await;
+    Ok(stored?.filter(|lease| lease.token == held.token && lease.holder == held.holder && lease.expires_at_ms != 0))
 }
 
 fn locked(lease: &Lease, now_ms: i64) -> OpError {
@@ -131,6 +209,7 @@ fn locked(lease: &Lease, now_ms: i64) -> OpError {
         "the fleet is locked by {}{ci} for {}, since {since_s} s; its lease runs out in {left_s} s unless it is renewed",
         lease.holder, lease.purpose
     );
-    OpError::new(ErrorKind::Locked, message)
-        .hint("wait for it; if its holder is dead, the lock ends by itself within a minute, or `cellctl lock break` ends it now")
+    OpError::new(ErrorKind::Locked, message).hint(
+        "wait for it; if its holder is dead, the lease runs out within a minute, or `cellctl lock break` ends it now",
+    )
 }

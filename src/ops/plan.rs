@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest};
 use crate::domain::plan::make::{self, Diffs};
 use crate::domain::plan::{Desired, Inputs, Observation, Plan};
@@ -31,10 +32,11 @@ pub struct Request {
 /// Makes a plan from what there is now.
 pub async fn plan(world: &World, request: Request) -> Result<Plan, OpError> {
     require_control(world, &request.fleet).await?;
-    let account = check_accounts(world, &request.desired).await?;
+    let places = request.desired.iter().map(|d| d.place.clone()).collect();
+    let accounts = accounts(world, places).await?;
     let observed = observe(world, &request.fleet, &request.desired).await?;
     let diffs = diffs(world, &request, &observed).await?;
-    Ok(decide(world, request, &observed, diffs, account))
+    Ok(decide(world, request, &observed, diffs, Some(accounts)))
 }
 
 /// Makes a plan without looking: against an observation that was stored, or against nothing.
@@ -42,10 +44,16 @@ pub fn plan_offline(world: &World, request: Request, observed: &Observation) -> 
     decide(world, request, observed, Diffs::new(), None)
 }
 
-fn decide(world: &World, request: Request, observed: &Observation, diffs: Diffs, account: Option<String>) -> Plan {
+fn decide(
+    world: &World,
+    request: Request,
+    observed: &Observation,
+    diffs: Diffs,
+    accounts: Option<BTreeMap<String, String>>,
+) -> Plan {
     make::make(Inputs {
         fleet: &request.fleet,
-        account,
+        accounts,
         selection: request.selection,
         desired: request.desired,
         defined: request.defined,
@@ -67,14 +75,14 @@ pub async fn require_control(world: &World, fleet: &str) -> Result<(), OpError> 
         .hint("run `cellctl init` first; check AWS_PROFILE and the Region if you did"))
 }
 
-/// Refuses to work in another account than the definitions name; gives the first place's account.
-async fn check_accounts(world: &World, desired: &[Desired]) -> Result<Option<String>, OpError> {
-    let places: BTreeSet<_> = desired.iter().map(|d| d.place.clone()).collect();
-    let mut accounts: HashMap<Option<String>, String> = HashMap::new();
-    let mut first = None;
+/// The account behind the credentials of each place, by `Place::key`. Refuses to work in another account than the
+/// definitions name.
+pub async fn accounts(world: &World, places: BTreeSet<Place>) -> Result<BTreeMap<String, String>, OpError> {
+    let mut of_role: HashMap<Option<String>, String> = HashMap::new();
+    let mut accounts = BTreeMap::new();
     for place in places {
         // Credentials do not depend on the Region: one question for each role is enough.
-        let account = match accounts.get(&place.role_arn) {
+        let account = match of_role.get(&place.role_arn) {
             Some(account) => account.clone(),
             None => world.identities.identity(&place).await?.account,
         };
@@ -83,10 +91,10 @@ async fn check_accounts(world: &World, desired: &[Desired]) -> Result<Option<Str
             return Err(OpError::new(ErrorKind::Refused, message)
                 .hint("choose the right AWS_PROFILE, or give the cell a roleArn of that account"));
         }
-        accounts.insert(place.role_arn.clone(), account.clone());
-        first.get_or_insert(account);
+        of_role.insert(place.role_arn.clone(), account.clone());
+        accounts.insert(place.key(), account);
     }
-    Ok(first)
+    Ok(accounts)
 }
 
 /// Fetches each template that is needed for a diff once, from one stack that has it.

@@ -183,13 +183,18 @@ fn what_is_made(group: &Group<'_>) -> String {
     let desired = &group.first.desired;
     let place = &desired.place.region;
     format!(
-        "stack {}, {} tables, {} queues, {} code packages, in {place}, template {}",
+        "stack {}, {}, {}, {}, in {place}, template {}",
         desired.stack,
-        desired.tables.len(),
-        desired.queues.len(),
-        desired.artifacts.len(),
+        counted(desired.tables.len(), "table"),
+        counted(desired.queues.len(), "queue"),
+        counted(desired.artifacts.len(), "code package"),
         desired.template_name
     )
+}
+
+/// "1 table", "2 tables".
+pub fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 fn change_text(change: &ResourceChange, style: Style) -> String {

@@ -13,6 +13,7 @@ use crate::domain::ids::CellId;
 use crate::domain::plan::Action;
 use crate::ops::event::{Event, Outcome, Reporter};
 
+use super::plan::counted;
 use super::{Format, Printer, Style, report};
 
 /// The reporter that fits the printer's options and the terminal.
@@ -57,8 +58,8 @@ impl Reporter for Lines {
 /// The line for an event; none for those that only move a bar.
 fn line(event: &Event, style: Style) -> Option<String> {
     match event {
-        Event::ApplyStarted { plan, cells } => Some(format!("applying plan {plan}: {cells} cells")),
-        Event::ArtifactStored { key, bytes } => Some(format!("stored {key} ({bytes} bytes)")),
+        Event::ApplyStarted { plan, cells } => Some(format!("applying plan {plan}: {}", counted(*cells, "cell"))),
+        Event::ArtifactStored { key, bytes } => Some(format!("stored {} ({bytes} bytes)", short_key(key))),
         Event::CellStarted { cell, action } => Some(format!("{cell}: {} begun", verb(*action))),
         Event::ResourceChanged { cell, logical_id, status, reason, .. } if status.ends_with("_FAILED") => {
             Some(format!("{cell}: {logical_id} {status}: {}", reason.as_deref().unwrap_or("no reason given")))
@@ -67,9 +68,19 @@ fn line(event: &Event, style: Style) -> Option<String> {
         Event::CellFinished { cell, action, outcome, reason, duration_ms, .. } => {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
-        Event::StopRequested { running } => Some(format!("stopping: {running} cells under way are finished first")),
+        Event::StopRequested { running } => {
+            Some(format!("stopping: {} under way are finished first", counted(*running, "cell")))
+        }
         Event::Noted { message } => Some(message.clone()),
     }
+}
+
+/// The key of an artifact with its digest shortened.
+fn short_key(key: &str) -> String {
+    let (folder, name) = key.split_once('/').unwrap_or(("", key));
+    let (digest, ending) = name.split_once('.').unwrap_or((name, ""));
+    let digest: String = digest.chars().take(12).collect();
+    format!("{folder}/{digest}….{ending}")
 }
 
 fn finished(

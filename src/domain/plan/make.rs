@@ -22,8 +22,8 @@ pub type Diffs = HashMap<(Digest, Digest), Vec<ResourceChange>>;
 pub struct Inputs<'a> {
     /// Name of the fleet.
     pub fleet: &'a str,
-    /// The account of the caller; none offline.
-    pub account: Option<String>,
+    /// The account behind the credentials of each place, by `Place::key`; none offline.
+    pub accounts: Option<BTreeMap<String, String>>,
     /// The selector, as typed.
     pub selection: Option<String>,
     /// The selected cells as they should be.
@@ -81,7 +81,7 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         fleet: inputs.fleet.to_owned(),
         created_at_ms: inputs.now_ms,
         expires_at_ms: inputs.now_ms + PLAN_LIFE_MS,
-        account: inputs.account,
+        accounts: inputs.accounts,
         selection: inputs.selection,
         steps,
         unchanged,

@@ -29,6 +29,8 @@ pub struct Artifact {
 pub struct Desired {
     /// The cell.
     pub cell: CellId,
+    /// Its type.
+    pub cell_type: String,
     /// Name of its template.
     pub template_name: String,
     /// Name of its stack.
@@ -141,11 +143,13 @@ impl Blocked {
             }
             Self::ForeignTables { tables } => {
                 format!(
-                    "{} exists already and is not the stack's own: making it would fail or overwrite it",
+                    "tables that are not the stack's own exist already: {}; making them would fail or overwrite them",
                     tables.join(", ")
                 )
             }
-            Self::Stateful { atoms } => format!("{} holds data and would be replaced or removed", atoms.join(", ")),
+            Self::Stateful { atoms } => {
+                format!("atoms that hold data would be replaced or removed: {}", atoms.join(", "))
+            }
             Self::Moved { from } => format!("the stack is in {from}; a stack cannot move"),
         }
     }
@@ -210,17 +214,19 @@ pub struct Step {
 }
 
 impl Step {
-    /// The deterministic token of the request that carries out this step. It is derived from what is wanted and from
-    /// the state it was planned from, so that a repeat, by a resumed run or by a new plan of the same change, is the
-    /// same request, and a later attempt, from another state, is another one.
-    pub fn token(&self, request: &str) -> String {
+    /// The deterministic token of a request that carries out this step: derived from what is wanted, from the state it
+    /// was planned from, and from `attempt` (the fencing token of the run), so that a repeat within a run is the same
+    /// request, and a later attempt is another one.
+    pub fn token(&self, request: &str, attempt: u64) -> String {
         let changed = self.basis.changed_at_ms.unwrap_or(0).to_string();
+        let attempt = attempt.to_string();
         let parts = [
             request,
             self.desired.stack.as_str(),
             self.desired.digest.as_str(),
             self.basis.stack_id.as_deref().unwrap_or(""),
             changed.as_str(),
+            attempt.as_str(),
         ];
         let digest = Digest::of_parts(parts.iter().map(|p| p.as_bytes()));
         format!("cellctl-{}", &digest.as_str()[..40])
@@ -249,8 +255,9 @@ pub struct Plan {
     pub created_at_ms: i64,
     /// After this time it is refused.
     pub expires_at_ms: i64,
-    /// The account that it was made in; none for an offline plan, which cannot be applied.
-    pub account: Option<String>,
+    /// The account behind the credentials of each place, by `Place::key`; none for an offline plan, which cannot be
+    /// applied.
+    pub accounts: Option<BTreeMap<String, String>>,
     /// The selector, as typed.
     pub selection: Option<String>,
     /// One step a cell that is not as it should be.

@@ -34,12 +34,7 @@ pub(super) fn template_key(digest: &Digest) -> String {
 
 /// Name of the bucket of a place.
 pub(super) fn bucket(options: &Options, plan: &Plan, place: &Place) -> String {
-    let account = place
-        .account
-        .as_ref()
-        .map(crate::domain::ids::AccountId::as_str)
-        .or(plan.account.as_deref())
-        .unwrap_or_default();
+    let account = plan.accounts.as_ref().and_then(|a| a.get(&place.key())).map_or("", String::as_str);
     format!("{}-{account}-{}", options.bucket_prefix, place.region)
 }
 

@@ -9,13 +9,14 @@ use crate::domain::fleet::Place;
 use crate::domain::ids::Digest;
 use crate::domain::plan::{Action, Plan, Step};
 use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMAT};
-use crate::domain::stack::{Phase, StackSummary, Stuck};
+use crate::domain::stack::{CHANGE_STARTS, Phase, StackDetail, StackEvent, StackSummary, Stuck, failures};
 use crate::domain::template::{ResourceChange, atoms};
 use crate::ops::World;
+use crate::ops::error::OpError;
 use crate::ops::event::{Event, Outcome};
 use crate::ops::lease::HeldLease;
 use crate::ops::observe::{CELL_TAG, FLEET_TAG};
-use crate::ops::poll::{Poller, Wanted};
+use crate::ops::poll::{Before, Poller, Wanted};
 use crate::ports::{
     CallError, CallErrorKind, Called, ChangeSetState, Replacement, ServiceChange, StackRequest, TemplateText,
 };
@@ -52,6 +53,12 @@ impl From<CallError> for Trouble {
     fn from(error: CallError) -> Self {
         let hint = error.hint().map(str::to_owned);
         Self { outcome: Outcome::Failed, status: None, reason: error.to_string(), hint }
+    }
+}
+
+impl From<OpError> for Trouble {
+    fn from(error: OpError) -> Self {
+        Self { outcome: Outcome::Failed, status: None, reason: error.message, hint: error.hint }
     }
 }
 
@@ -102,95 +109,155 @@ impl<'a> Executor<'a> {
     }
 
     async fn attempt(&self, step: &Step, journal: &Journal<'_>) -> Result<(Outcome, String), Trouble> {
-        let resumed = journal.has_begun(&step.desired.cell);
-        let token = step.token("apply");
-        journal.started(&step.desired.cell, &token).await.map_err(|error| Trouble {
-            outcome: Outcome::Failed,
-            status: None,
-            reason: error.message.clone(),
-            hint: error.hint.clone(),
-        })?;
         match step.action {
-            Action::Create => self.create(step, &token).await,
-            Action::Wait => self.wait(step, resumed, &token).await,
-            _ => self.update(step, &token).await,
+            Action::Create => self.create(step, journal).await,
+            Action::Wait => self.wait(step, journal).await,
+            _ => self.update(step, journal).await,
         }
     }
 
-    async fn create(&self, step: &Step, token: &str) -> Result<(Outcome, String), Trouble> {
-        self.refuse_foreign_tables(step, &[]).await?;
+    fn token(&self, step: &Step) -> String {
+        step.token("apply", self.lease.lease().token)
+    }
+
+    async fn create(&self, step: &Step, journal: &Journal<'_>) -> Result<(Outcome, String), Trouble> {
+        if let Err(refused) = self.refuse_foreign_tables(step, &[]).await {
+            // A listing may lag behind: the tables may be those of this very stack, made by a run that was killed.
+            return match self.own_stack(step).await? {
+                Some(stack_id) => self.adopt(step, stack_id, journal).await,
+                None => Err(refused),
+            };
+        }
+        let token = self.token(step);
+        journal.calling(&step.desired.cell, &token).await?;
         let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
-        let request = self.request(step, token)?;
-        let place = &step.desired.place;
-        let stack_id = match self.world.stacks.create(place, &request).await {
-            Ok(id) => id,
-            Err(error) if matches!(error.kind, CallErrorKind::AlreadyExists | CallErrorKind::InDoubt) => {
-                self.read_back(step, error).await?
+        match self.world.stacks.create(&step.desired.place, &self.request(step, &token)?).await {
+            Ok(stack_id) => {
+                let summary = self.settled(step, stack_id, None, since_ms).await?;
+                self.conclude(step, &summary, since_ms).await
             }
-            Err(error) => return Err(error.into()),
-        };
-        let summary = self.settled(step, stack_id, None, since_ms).await?;
-        self.conclude(step, &summary, since_ms, false).await
+            Err(error) if matches!(error.kind, CallErrorKind::AlreadyExists | CallErrorKind::InDoubt) => {
+                match self.own_stack(step).await? {
+                    Some(stack_id) => self.adopt(step, stack_id, journal).await,
+                    None => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// After a create whose answer was lost, or that found the name taken: the stack, if it is this cell's.
-    async fn read_back(&self, step: &Step, error: CallError) -> Result<String, Trouble> {
+    /// The id of the stack of that name, if its tags say that it is this cell's.
+    async fn own_stack(&self, step: &Step) -> Called<Option<String>> {
         let detail = self.world.stacks.describe(&step.desired.place, step.desired.stack.as_str()).await?;
-        let Some(detail) = detail else { return Err(error.into()) };
-        let tag = |key: &str| detail.tags.get(key).map(String::as_str);
-        let ours = tag(CELL_TAG) == Some(step.desired.cell.as_str()) && tag(FLEET_TAG) == Some(&self.plan.fleet);
-        if ours { Ok(detail.summary.id) } else { Err(error.into()) }
+        Ok(detail.filter(|d| d.summary.status.phase() != Phase::Gone && self.is_ours(d, step)).map(|d| d.summary.id))
     }
 
-    async fn wait(&self, step: &Step, resumed: bool, token: &str) -> Result<(Outcome, String), Trouble> {
+    fn is_ours(&self, detail: &StackDetail, step: &Step) -> bool {
+        let tag = |key: &str| detail.tags.get(key).map(String::as_str);
+        tag(CELL_TAG) == Some(step.desired.cell.as_str()) && tag(FLEET_TAG) == Some(&self.plan.fleet)
+    }
+
+    /// Goes on with a stack that another run has made: what it holds is compared by the service before it is recorded.
+    async fn adopt(&self, step: &Step, stack_id: String, journal: &Journal<'_>) -> Result<(Outcome, String), Trouble> {
+        let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
+        let summary = self.settled(step, stack_id, None, since_ms).await?;
+        match summary.status.phase() {
+            Phase::Complete => self.update(&rebased(step, &summary), journal).await,
+            _ => Err(self.failure(step, &summary, 0).await),
+        }
+    }
+
+    async fn wait(&self, step: &Step, journal: &Journal<'_>) -> Result<(Outcome, String), Trouble> {
+        let resumed = journal.has_called(&step.desired.cell);
         let since_ms = step.basis.changed_at_ms.unwrap_or(0) - CLOCK_SLACK_MS;
         let stack_id = step.basis.stack_id.clone().unwrap_or_else(|| step.desired.stack.to_string());
         let summary = self.settled(step, stack_id, None, since_ms).await?;
         match summary.status.phase() {
-            Phase::Complete if resumed => self.update(&rebased(step, &summary), token).await,
-            Phase::Complete | Phase::RolledBack => Ok((Outcome::Settled, summary.status.to_string())),
+            Phase::Complete if resumed => self.update(&rebased(step, &summary), journal).await,
+            Phase::RolledBack if !resumed => Ok((Outcome::Settled, summary.status.to_string())),
+            Phase::Complete => Ok((Outcome::Settled, summary.status.to_string())),
             _ => Err(self.failure(step, &summary, since_ms).await),
         }
     }
 
-    async fn update(&self, step: &Step, token: &str) -> Result<(Outcome, String), Trouble> {
+    async fn update(&self, step: &Step, journal: &Journal<'_>) -> Result<(Outcome, String), Trouble> {
+        let before = self.unchanged_stack(step).await?;
+        // By name: not every endpoint finds change sets by the stack's id, and the id has just been compared.
         let (place, stack) = (&step.desired.place, step.desired.stack.as_str());
-        let name = change_set_name(token);
+        let token = self.token(step);
         let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
         self.refuse_new_foreign_tables(step).await?;
-        self.world.stacks.create_change_set(place, &name, &self.request(step, token)?).await?;
-        match self.worked_out(place, stack, &name).await? {
+        self.world.stacks.create_change_set(place, stack, &token, &self.request(step, &token)?).await?;
+        match self.worked_out(place, stack, &token).await? {
             ChangeSetState::Ready(changes) => {
                 if let Some(trouble) = endangered(step, &changes) {
-                    self.world.stacks.delete_change_set(place, stack, &name).await?;
+                    self.world.stacks.delete_change_set(place, stack, &token).await?;
                     return Err(trouble);
                 }
             }
             ChangeSetState::Empty => {
-                self.world.stacks.delete_change_set(place, stack, &name).await?;
-                return self.record_unchanged(step, since_ms).await;
+                self.world.stacks.delete_change_set(place, stack, &token).await?;
+                return self.record_unchanged(step).await;
             }
             ChangeSetState::Failed(reason) => {
-                self.world.stacks.delete_change_set(place, stack, &name).await?;
+                self.world.stacks.delete_change_set(place, stack, &token).await?;
                 return Err(invalid_change(&reason));
             }
-            ChangeSetState::Pending => return Err(slow_change_set(&name)),
+            ChangeSetState::Pending => return Err(slow_change_set(&token)),
         }
-        self.world.stacks.execute_change_set(place, stack, &name, token).await?;
-        let stack_id = step.basis.stack_id.clone().unwrap_or_else(|| stack.to_owned());
-        let summary = self.settled(step, stack_id, step.basis.changed_at_ms, since_ms).await?;
-        self.conclude(step, &summary, since_ms, true).await
+        journal.calling(&step.desired.cell, &token).await?;
+        if let Err(error) = self.world.stacks.execute_change_set(place, stack, &token, &token).await {
+            self.has_begun(step, &before, error).await?;
+        }
+        let summary = self.settled(step, before.id.clone(), Some(Before::from(&before)), since_ms).await?;
+        self.conclude(step, &summary, since_ms).await
+    }
+
+    /// The stack, if it still is as it was when the step was planned; much may have happened since the apply began.
+    async fn unchanged_stack(&self, step: &Step) -> Result<StackSummary, Trouble> {
+        let stack = step.basis.stack_id.as_deref().unwrap_or(step.desired.stack.as_str());
+        let detail = self.world.stacks.describe(&step.desired.place, stack).await?;
+        let summary = detail.map(|d| d.summary);
+        let same = |s: &StackSummary| {
+            Some(&s.id) == step.basis.stack_id.as_ref() && Some(s.changed_at_ms) == step.basis.changed_at_ms
+        };
+        summary.filter(same).ok_or_else(|| Trouble {
+            outcome: Outcome::Failed,
+            status: None,
+            reason: format!("stack {} was changed by somebody else since the plan was made", step.desired.stack),
+            hint: Some("make a new plan".to_owned()),
+        })
+    }
+
+    /// After an execute whose answer was lost, or that was refused because it has begun already: whether it has.
+    async fn has_begun(&self, step: &Step, before: &StackSummary, error: CallError) -> Result<(), Trouble> {
+        use CallErrorKind::{AlreadyExists, Conflict, InDoubt, NotFound};
+        if !matches!(error.kind, AlreadyExists | Conflict | InDoubt | NotFound) {
+            return Err(error.into());
+        }
+        let detail = self.world.stacks.describe(&step.desired.place, &before.id).await?;
+        let begun = |s: &StackSummary| s.status.phase() == Phase::Moving || s.changed_at_ms != before.changed_at_ms;
+        if detail.is_some_and(|d| begun(&d.summary)) { Ok(()) } else { Err(error.into()) }
     }
 
     async fn settled(
         &self,
         step: &Step,
         stack_id: String,
-        changed_from_ms: Option<i64>,
+        before: Option<Before>,
         since_ms: i64,
     ) -> Called<StackSummary> {
-        let (cell, place) = (step.desired.cell.clone(), step.desired.place.clone());
-        self.poller.settled(Wanted { cell, place, stack_id, changed_from_ms, since_ms }).await
+        let desired = &step.desired;
+        let wanted = Wanted {
+            cell: desired.cell.clone(),
+            place: desired.place.clone(),
+            stack: desired.stack.clone(),
+            stack_id,
+            before,
+            token: Some(self.token(step)),
+            since_ms,
+        };
+        self.poller.settled(wanted).await
     }
 
     /// Waits until the service has worked out a change set.
@@ -208,38 +275,22 @@ impl<'a> Executor<'a> {
     }
 
     /// Checks how an operation ended and records it.
-    async fn conclude(
-        &self,
-        step: &Step,
-        summary: &StackSummary,
-        since_ms: i64,
-        check_events: bool,
-    ) -> Result<(Outcome, String), Trouble> {
+    async fn conclude(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Result<(Outcome, String), Trouble> {
         let complete = summary.status.phase() == Phase::Complete;
         // An endpoint may call an update complete although a resource failed (LocalStack does); the events tell.
-        if !complete || (check_events && self.first_failure(step, &summary.id, since_ms).await.is_some()) {
+        let updated = summary.status.as_str().starts_with("UPDATE_");
+        if !complete || (updated && self.first_failure(step, summary, since_ms).await.is_some()) {
             return Err(self.failure(step, summary, since_ms).await);
         }
         self.record_applied(step, summary).await?;
         Ok((Outcome::Done, summary.status.to_string()))
     }
 
-    /// The service says that nothing would change: the stack is as it should be, unless it says so of a failed update.
-    async fn record_unchanged(&self, step: &Step, since_ms: i64) -> Result<(Outcome, String), Trouble> {
-        let detail = self.world.stacks.describe(&step.desired.place, step.desired.stack.as_str()).await?;
-        let Some(detail) = detail else {
-            return Err(Trouble {
-                outcome: Outcome::Failed,
-                status: None,
-                reason: format!("stack {} disappeared while it was being changed", step.desired.stack),
-                hint: Some("make a new plan".to_owned()),
-            });
-        };
-        if !matches!(detail.summary.status.phase(), Phase::Complete | Phase::RolledBack) {
-            return Err(self.failure(step, &detail.summary, since_ms).await);
-        }
-        self.record_applied(step, &detail.summary).await?;
-        Ok((Outcome::Done, detail.summary.status.to_string()))
+    /// The service says that nothing would change: the stack is as it should be.
+    async fn record_unchanged(&self, step: &Step) -> Result<(Outcome, String), Trouble> {
+        let summary = self.unchanged_stack(step).await?;
+        self.record_applied(step, &summary).await?;
+        Ok((Outcome::Done, summary.status.to_string()))
     }
 
     async fn record_applied(&self, step: &Step, summary: &StackSummary) -> Called<()> {
@@ -270,6 +321,8 @@ impl<'a> Executor<'a> {
             stack: desired.stack.clone(),
             region: desired.place.region.clone(),
             account: None,
+            role_arn: None,
+            cell_type: None,
             template: String::new(),
             applied: None,
             failed: None,
@@ -277,18 +330,21 @@ impl<'a> Executor<'a> {
             version: 0,
         });
         if record.state == CellState::Deleted {
-            record.state = CellState::Active;
+            // A delete that did not come to its end: it takes no new tenants until somebody says so.
+            record.state = CellState::Cordoned;
         }
         record.stack = desired.stack.clone();
         record.region = desired.place.region.clone();
         record.account.clone_from(&desired.place.account);
+        record.role_arn.clone_from(&desired.place.role_arn);
+        record.cell_type = Some(desired.cell_type.clone());
         record.template.clone_from(&desired.template_name);
         Ok(record)
     }
 
     /// Tells why an operation failed, and records it.
     async fn failure(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Trouble {
-        let cause = self.first_failure(step, &summary.id, since_ms).await;
+        let cause = self.first_failure(step, summary, since_ms).await;
         let reason =
             cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
         if let Err(error) = self.record_failed(step, summary, &reason).await {
@@ -327,12 +383,16 @@ impl<'a> Executor<'a> {
         self.world.control.put_record(record, self.lease.lease()).await.map(|_| ())
     }
 
-    /// The first resource that failed since then, with the service's words.
-    async fn first_failure(&self, step: &Step, stack_id: &str, since_ms: i64) -> Option<String> {
-        let events = self.world.stacks.events(&step.desired.place, stack_id, since_ms).await.ok()?;
-        let failed = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure())?;
-        let why = failed.reason.as_deref().unwrap_or("no reason given");
-        Some(format!("{} ({}): {why}", failed.logical_id, failed.resource_type))
+    /// The first resource that this operation failed on, with the service's words. A stack that is complete may have
+    /// failed to clean up what it replaced; that is no failure of the change.
+    async fn first_failure(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Option<String> {
+        let token = self.token(step);
+        let events = self.world.stacks.events(&step.desired.place, &summary.id, since_ms).await.ok()?;
+        let complete = summary.status.phase() == Phase::Complete;
+        let ours = |e: &StackEvent| since_ms == 0 || e.token.as_ref().is_none_or(|t| *t == token);
+        let failed = failures(&step.desired.stack, &events, &CHANGE_STARTS);
+        let mut counted = failed.into_iter().filter(|e| ours(e) && !(complete && e.status == "DELETE_FAILED"));
+        counted.next().map(StackEvent::cause)
     }
 
     /// Refuses tables that exist and are not among the stack's own: the service would fail, an emulator may wipe them.
@@ -395,11 +455,6 @@ fn rebased(step: &Step, summary: &StackSummary) -> Step {
     step.basis.status = Some(summary.status.clone());
     step.basis.changed_at_ms = Some(summary.changed_at_ms);
     step
-}
-
-/// Names of change sets are unique within a stack, begin with a letter, and have at most 128 characters.
-fn change_set_name(token: &str) -> String {
-    token.to_owned()
 }
 
 /// The service's own word on what would be replaced or removed; the plan's guard has only the templates to go by.

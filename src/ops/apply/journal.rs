@@ -12,7 +12,7 @@ use crate::domain::ids::{CellId, Digest};
 use crate::ops::World;
 use crate::ops::error::OpError;
 use crate::ops::lease::HeldLease;
-use crate::ports::{CallErrorKind, JournalEntry};
+use crate::ports::JournalEntry;
 
 use super::report::{ApplyReport, CellResult};
 
@@ -21,7 +21,10 @@ pub(super) struct Journal<'a> {
     world: &'a World,
     lease: &'a HeldLease,
     name: String,
-    begun: BTreeSet<CellId>,
+    /// Cells whose stack an earlier run was about to change when it ended.
+    called: BTreeSet<CellId>,
+    /// Whether an earlier run has written anything.
+    resumed: bool,
     next: AtomicU64,
     writing: Mutex<()>,
 }
@@ -31,24 +34,24 @@ impl<'a> Journal<'a> {
     pub(super) async fn open(world: &'a World, plan: &Digest, lease: &'a HeldLease) -> Result<Self, OpError> {
         let name = format!("apply-{}", &plan.as_str()[..24]);
         let entries = world.control.journal(&name).await?;
-        let begun = entries.iter().filter(|e| e.event == "started");
-        let begun = begun.filter_map(|e| e.body.get("cell")?.as_str()?.parse().ok()).collect();
         let next = AtomicU64::new(entries.last().map_or(1, |e| e.seq + 1));
-        Ok(Self { world, lease, name, begun, next, writing: Mutex::default() })
+        let resumed = !entries.is_empty();
+        Ok(Self { world, lease, name, called: called(&entries), resumed, next, writing: Mutex::default() })
     }
 
-    /// Whether an earlier run of this plan has begun this cell.
-    pub(super) fn has_begun(&self, cell: &CellId) -> bool {
-        self.begun.contains(cell)
+    /// Whether an earlier run of this plan was about to change this cell's stack, and did not see the end.
+    pub(super) fn has_called(&self, cell: &CellId) -> bool {
+        self.called.contains(cell)
     }
 
     /// Whether an earlier run of this plan has begun anything.
     pub(super) fn is_resumed(&self) -> bool {
-        !self.begun.is_empty()
+        self.resumed
     }
 
-    pub(super) async fn started(&self, cell: &CellId, token: &str) -> Result<(), OpError> {
-        self.write("started", serde_json::json!({ "cell": cell, "token": token })).await
+    /// Written right before the call that changes a stack; it also proves that the lease is still held.
+    pub(super) async fn calling(&self, cell: &CellId, token: &str) -> Result<(), OpError> {
+        self.write("calling", serde_json::json!({ "cell": cell, "token": token })).await
     }
 
     pub(super) async fn finished(&self, result: &CellResult) -> Result<(), OpError> {
@@ -70,12 +73,22 @@ impl<'a> Journal<'a> {
                 self.next.store(seq + 1, Ordering::SeqCst);
                 Ok(())
             }
-            Err(error) if error.kind == CallErrorKind::Conflict && !error.message.contains("lock") => {
-                // The number is taken by this very entry, whose answer was lost: nobody else writes under the lease.
-                self.next.store(seq + 1, Ordering::SeqCst);
-                Ok(())
-            }
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Cells with a `calling` entry and no later `finished` one.
+fn called(entries: &[JournalEntry]) -> BTreeSet<CellId> {
+    let mut called = BTreeSet::new();
+    for entry in entries {
+        let cell = entry.body.get("cell").and_then(|c| c.as_str()).and_then(|c| c.parse::<CellId>().ok());
+        let Some(cell) = cell else { continue };
+        match entry.event.as_str() {
+            "calling" => drop(called.insert(cell)),
+            "finished" => drop(called.remove(&cell)),
+            _ => {}
+        }
+    }
+    called
 }

@@ -24,6 +24,7 @@ use super::World;
 use super::error::{ErrorKind, OpError};
 use super::event::{Event, Outcome};
 use super::lease::{Claim, HeldLease};
+use super::plan::accounts;
 
 pub use report::{ApplyReport, CellResult};
 
@@ -58,20 +59,23 @@ const AUTO: (usize, usize) = (10, 40);
 /// Carries out a plan whose digest is `digest`.
 pub async fn apply(world: &World, plan: &Plan, digest: &Digest, options: &Options) -> Result<ApplyReport, OpError> {
     refuse_unusable(world, plan)?;
+    refuse_other_accounts(world, plan).await?;
     if !plan.has_changes() {
         return Ok(ApplyReport::nothing_to_do(plan, digest));
     }
     let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), &options.claim).await?;
     let outcome = run(world, plan, digest, options, &lease).await;
     let released = lease.release().await;
-    let report = outcome?;
-    released?;
-    Ok(report)
+    if let Err(error) = released {
+        // The lease ends by itself; what the cells came to must not be lost over it.
+        world.reporter.report(&Event::Noted { message: format!("the lock could not be given back: {error}") });
+    }
+    outcome
 }
 
 /// Refuses plans that were made offline or have expired.
 fn refuse_unusable(world: &World, plan: &Plan) -> Result<(), OpError> {
-    if plan.account.is_none() {
+    if plan.accounts.is_none() {
         return Err(OpError::new(ErrorKind::Stale, "the plan was made offline: it does not know what is there")
             .hint("make it again without --offline"));
     }
@@ -81,6 +85,17 @@ fn refuse_unusable(world: &World, plan: &Plan) -> Result<(), OpError> {
             .hint("make a new one with `cellctl plan -o FILE`"));
     }
     Ok(())
+}
+
+/// Refuses to carry out a plan with credentials of other accounts than it was made with.
+async fn refuse_other_accounts(world: &World, plan: &Plan) -> Result<(), OpError> {
+    let places = plan.steps.iter().map(|s| s.desired.place.clone()).collect();
+    let now = accounts(world, places).await?;
+    let planned = plan.accounts.clone().unwrap_or_default();
+    let other = now.iter().find_map(|(place, account)| Some((account, planned.get(place)?)).filter(|(a, b)| a != b));
+    let Some((account, planned)) = other else { return Ok(()) };
+    let message = format!("the plan was made for account {planned}; the credentials are of account {account}");
+    Err(OpError::new(ErrorKind::Refused, message).hint("choose the AWS_PROFILE that the plan was made with"))
 }
 
 async fn run(
@@ -100,7 +115,9 @@ async fn run(
     results.extend(drive(&executor, &journal, &todo, options, lease).await);
     let report = ApplyReport::new(plan, digest, results, *options.stop.borrow(), lease.is_lost());
     if !lease.is_lost() {
-        journal.ended(&report).await?;
+        if let Err(error) = journal.ended(&report).await {
+            world.reporter.report(&Event::Noted { message: format!("the end could not be journalled: {error}") });
+        }
     }
     Ok(report)
 }

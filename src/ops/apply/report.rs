@@ -106,7 +106,7 @@ impl ApplyReport {
             if succeeded { 9 } else { 1 }
         } else if any(Outcome::Refused) {
             7
-        } else if any(Outcome::NotStarted) {
+        } else if any(Outcome::NotStarted) || any(Outcome::Settled) {
             9
         } else {
             0

@@ -72,11 +72,22 @@ fn verdict(step: &Step, now: &Observation, journal: &Journal<'_>) -> Verdict {
         return Verdict::Fits;
     }
     match stack.map(|s| s.status.phase()) {
-        Some(Phase::Moving | Phase::Complete) if journal.has_begun(cell) => {
+        Some(Phase::Moving | Phase::Complete) if may_resume(step, now, journal) => {
             Verdict::Resume(Box::new(resumed(step, basis)))
         }
         _ => Verdict::Stale,
     }
+}
+
+/// Whether an earlier run of this plan was about to change this cell when it ended, and nobody has changed the cell by
+/// another plan since.
+fn may_resume(step: &Step, now: &Observation, journal: &Journal<'_>) -> bool {
+    let cell = &step.desired.cell;
+    let applied = now.records.get(cell).and_then(|r| r.applied.as_ref());
+    let Some(stack) = now.stacks.get(cell) else { return false };
+    let ours = stack.ours || applied.is_some_and(|a| a.stack_id == stack.id);
+    let changes = matches!(step.action, Action::Create | Action::Update);
+    ours && changes && applied.map(|a| &a.digest) == step.basis.applied.as_ref() && journal.has_called(cell)
 }
 
 /// The step as it goes on from where the earlier run left the stack. An update towards what is there already is found

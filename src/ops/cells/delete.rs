@@ -11,12 +11,12 @@ use crate::domain::definition::CellType;
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{CellId, Digest};
 use crate::domain::record::{CellRecord, CellState};
-use crate::domain::stack::{Phase, StackDetail, StackResource};
+use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, first_cause};
 use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
-use crate::ops::poll::{Poller, Wanted};
+use crate::ops::poll::{Before, Poller, Wanted};
 use crate::ports::Content;
 
 use super::view::{place_of, unknown_cell};
@@ -46,7 +46,9 @@ pub async fn check(world: &World, fleet: &Fleet, name: &CellId, zero: bool) -> R
         .hint(format!("remove its file to forget it; a stuck stack is handled by `cellctl cell recover {name}`")));
     };
     let refuse = |message: String, hint: String| Err(OpError::new(ErrorKind::Refused, message).hint(hint));
-    if fleet.cell(name).is_some_and(|c| c.spec.cell_type == CellType::Zero) && !zero {
+    let defined = fleet.cell(name).map(|c| c.spec.cell_type.as_str().to_owned());
+    let is_zero = [defined, record.cell_type.clone()].iter().flatten().any(|t| t == CellType::Zero.as_str());
+    if is_zero && !zero {
         return refuse(format!("cell {name} is cell zero"), "add --cell-zero if you mean it".to_owned());
     }
     if !matches!(record.state, CellState::Cordoned | CellState::Draining | CellState::Deleted) {
@@ -89,23 +91,36 @@ async fn delete_locked(
 ) -> Result<Deleted, OpError> {
     // Once more, now that nobody else can change it.
     let mut record = check(world, fleet, name, zero).await?;
-    let place = place_of(fleet, &record);
+    let place = place_of(&record);
     let stack = record.stack.clone();
-    let detail = world.stacks.describe(&place, stack.as_str()).await?;
-    let detail = detail.filter(|d| d.summary.status.phase() != Phase::Gone);
-    if record.state != CellState::Deleted {
-        record.state = CellState::Deleted;
-        record = world.control.put_record(record, lease.lease()).await?;
-    }
+    refuse_other_account(world, &place, &record).await?;
+    // By its id, where it is known: a stack that was made again under the name is another one.
+    let known = record.applied.as_ref().map_or(stack.as_str(), |a| a.stack_id.as_str()).to_owned();
+    let detail = world.stacks.describe(&place, &known).await?.filter(|d| d.summary.status.phase() != Phase::Gone);
     let mut left_behind = Vec::new();
     if let Some(detail) = detail {
         refuse_foreign(&detail, &record)?;
+        if record.state != CellState::Deleted {
+            record.state = CellState::Deleted;
+            record = world.control.put_record(record, lease.lease()).await?;
+        }
         let resources = world.stacks.resources(&place, &detail.summary.id).await?;
-        remove_stack(world, &place, &detail, name).await?;
+        remove_stack(world, &place, &detail, name, lease.lease().token).await?;
         left_behind = still_there(world, &place, resources).await?;
     }
     world.control.delete_record(&record, lease.lease()).await?;
     Ok(Deleted { cell: name.clone(), stack: stack.to_string(), left_behind })
+}
+
+/// Looking for a stack with credentials of another account finds nothing, which must not be taken for its absence.
+async fn refuse_other_account(world: &World, place: &Place, record: &CellRecord) -> Result<(), OpError> {
+    let Some(applied) = &record.applied else { return Ok(()) };
+    let account = world.identities.identity(place).await?.account;
+    if applied.stack_id.split(':').nth(4).is_none_or(|owner| owner == account) {
+        return Ok(());
+    }
+    let message = format!("the credentials are of account {account}; the cell's stack is {}", applied.stack_id);
+    Err(OpError::new(ErrorKind::Refused, message).hint("choose the AWS_PROFILE of that account"))
 }
 
 fn refuse_foreign(detail: &StackDetail, record: &CellRecord) -> Result<(), OpError> {
@@ -118,19 +133,29 @@ fn refuse_foreign(detail: &StackDetail, record: &CellRecord) -> Result<(), OpErr
     Err(OpError::new(ErrorKind::Refused, message).hint("look at it in the console"))
 }
 
-async fn remove_stack(world: &World, place: &Place, detail: &StackDetail, name: &CellId) -> Result<(), OpError> {
+async fn remove_stack(
+    world: &World,
+    place: &Place,
+    detail: &StackDetail,
+    name: &CellId,
+    attempt: u64,
+) -> Result<(), OpError> {
     let id = &detail.summary.id;
     if detail.protected {
         world.stacks.protect(place, id, false).await?;
     }
     let since_ms = world.clock.now_ms() - 5_000;
-    let token = Digest::of_parts([b"delete".as_slice(), id.as_bytes(), detail.summary.status.as_str().as_bytes()]);
-    world.stacks.delete(place, id, &[], &format!("cellctl-{}", &token.as_str()[..40])).await?;
+    let attempt = attempt.to_string();
+    let token = Digest::of_parts([b"delete".as_slice(), id.as_bytes(), attempt.as_bytes()]);
+    let token = format!("cellctl-{}", &token.as_str()[..40]);
+    world.stacks.delete(place, id, &[], &token).await?;
     let wanted = Wanted {
         cell: name.clone(),
         place: place.clone(),
+        stack: detail.summary.name.clone(),
         stack_id: id.clone(),
-        changed_from_ms: Some(detail.summary.changed_at_ms),
+        before: Some(Before::from(&detail.summary)),
+        token: Some(token),
         since_ms,
     };
     let summary = Poller::new(world.clone()).settled(wanted).await?;
@@ -138,8 +163,7 @@ async fn remove_stack(world: &World, place: &Place, detail: &StackDetail, name: 
         return Ok(());
     }
     let events = world.stacks.events(place, id, since_ms).await.unwrap_or_default();
-    let cause = events.iter().filter(|e| !e.is_stack()).find(|e| e.is_failure());
-    let cause = cause.map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
+    let cause = first_cause(&summary.name, &events, &RECOVERY_STARTS);
     let why = cause.or(summary.reason).unwrap_or_else(|| "the service gives no reason".to_owned());
     let message = format!("stack {} could not be deleted, it is in {}: {why}", summary.name, summary.status);
     Err(OpError::new(ErrorKind::RollbackFailed, message)

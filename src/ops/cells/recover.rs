@@ -11,12 +11,13 @@ use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{CellId, Digest};
-use crate::domain::stack::{Phase, StackResource, StackSummary, Stuck};
+use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, StackSummary, Stuck, failures};
 use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
-use crate::ops::poll::{Poller, Wanted};
+use crate::ops::observe::{CELL_TAG, FLEET_TAG};
+use crate::ops::poll::{Before, Poller, Wanted};
 use crate::ports::Content;
 
 use super::view::{place_of, unknown_cell};
@@ -89,16 +90,18 @@ pub struct Choices {
 pub async fn look(world: &World, fleet: &Fleet, name: &CellId, choices: &Choices) -> Result<Recovery, OpError> {
     let record = world.control.record(name).await?;
     let place = match (fleet.cell(name), &record) {
-        (Some(cell), _) => cell.place.clone(),
-        (None, Some(record)) => place_of(fleet, record),
+        (_, Some(record)) => place_of(record),
+        (Some(cell), None) => cell.place.clone(),
         (None, None) => return Err(unknown_cell(fleet, name)),
     };
     let stack = fleet.stack_of(name);
     let detail = world.stacks.describe(&place, stack.as_str()).await?;
-    let Some(summary) = detail.map(|d| d.summary).filter(|s| s.status.phase() != Phase::Gone) else {
+    let Some(detail) = detail.filter(|d| d.summary.status.phase() != Phase::Gone) else {
         return Err(OpError::new(ErrorKind::Failed, format!("cell {name} has no stack: there is nothing to recover"))
             .hint(format!("run `cellctl cell create {name}`")));
     };
+    refuse_foreign(fleet, name, &detail)?;
+    let summary = detail.summary;
     let resources = world.stacks.resources(&place, &summary.id).await?;
     let (remaining, all_empty) = remaining(world, &place, resources, &summary).await?;
     let (meaning, remedy) = remedy(summary.status.phase(), &remaining, all_empty, choices);
@@ -106,35 +109,68 @@ pub async fn look(world: &World, fleet: &Fleet, name: &CellId, choices: &Choices
     Ok(Recovery { cell: name.clone(), stack: stack.to_string(), status, meaning, remedy, remaining, place, summary })
 }
 
+/// Only a stack that carries this cell's tags is touched.
+fn refuse_foreign(fleet: &Fleet, name: &CellId, detail: &StackDetail) -> Result<(), OpError> {
+    let tag = |key: &str| detail.tags.get(key).map(String::as_str);
+    if tag(CELL_TAG) == Some(name.as_str()) && tag(FLEET_TAG) == Some(fleet.name.as_str()) {
+        return Ok(());
+    }
+    let message = format!("stack {} is not cell {name}'s: it lacks cellctl's tags", detail.summary.name);
+    Err(OpError::new(ErrorKind::Refused, message).hint("look at it in the console; rename the cell if the stack stays"))
+}
+
 /// Whether a resource is still there.
 fn remains(resource: &StackResource) -> bool {
     resource.status != "DELETE_COMPLETE" && !resource.physical_id.is_empty()
 }
 
-/// What is still there, and whether all of it is known to be empty. Atoms that hold data are retained when a create is
-/// rolled back, so that a failed create leaves empty tables behind, which would stand in the way of the next one.
+/// What is still in the stack or was left behind by it, and whether all of it may go. Atoms that hold data are retained
+/// when a create is rolled back, so that a failed create leaves empty tables behind, which would stand in the way of
+/// the next one. Only what this very stack has made counts: a resource that it failed to make, because the name was
+/// taken, is somebody else's.
 async fn remaining(
     world: &World,
     place: &Place,
     resources: Vec<StackResource>,
     summary: &StackSummary,
 ) -> Result<(Vec<StackResource>, bool), OpError> {
-    let looked_at = summary.status.phase() == Phase::Stuck(Stuck::RollbackComplete);
-    let mut all_empty = looked_at;
+    let stuck = summary.status.phase();
+    let resources: Vec<StackResource> = resources.into_iter().filter(remains).collect();
+    if stuck != Phase::Stuck(Stuck::RollbackComplete) {
+        // What a delete has skipped is out of the stack already.
+        let inside = resources.into_iter().filter(|r| r.status != "DELETE_SKIPPED").collect();
+        return Ok((
+            inside,
+            stuck == Phase::Stuck(Stuck::RollbackFailed) && retains_data(world, place, summary).await?,
+        ));
+    }
+    let events = world.stacks.events(place, &summary.id, 0).await?;
+    let made = |r: &StackResource| events.iter().any(|e| e.logical_id == r.logical_id && e.status == "CREATE_COMPLETE");
+    let mut all_empty = true;
     let mut remaining = Vec::new();
-    for resource in resources.into_iter().filter(remains) {
-        if looked_at {
-            match world.atoms.content(place, &resource.resource_type, &resource.physical_id).await? {
-                Content::Gone => continue,
-                Content::Empty => {}
-                Content::Perhaps => all_empty = false,
-            }
+    for resource in resources.into_iter().filter(made) {
+        match world.atoms.content(place, &resource.resource_type, &resource.physical_id).await? {
+            Content::Gone => continue,
+            Content::Empty => {}
+            Content::Perhaps => all_empty = false,
         }
         remaining.push(resource);
     }
     Ok((remaining, all_empty))
 }
 
+/// Whether the stack's template retains everything that holds data, so that deleting the stack deletes none of it.
+async fn retains_data(world: &World, place: &Place, summary: &StackSummary) -> Result<bool, OpError> {
+    let text = world.stacks.template(place, &summary.id).await?;
+    let Ok(document) = (world.parse)(&text) else { return Ok(false) };
+    let resources = document.get("Resources").map_or(&[][..], |r| r.entries());
+    Ok(resources.iter().all(|(_, resource)| {
+        let kind = resource.get("Type").and_then(|t| t.as_str()).unwrap_or_default();
+        !atoms::is_stateful(kind) || resource.get("DeletionPolicy").and_then(|p| p.as_str()) == Some("Retain")
+    }))
+}
+
+/// What to do. `all_empty`: nothing that holds data can go with what is deleted.
 fn remedy(phase: Phase, remaining: &[StackResource], all_empty: bool, choices: &Choices) -> (String, Remedy) {
     let Phase::Stuck(stuck) = phase else {
         return match phase {
@@ -154,7 +190,12 @@ fn remedy(phase: Phase, remaining: &[StackResource], all_empty: bool, choices: &
         ),
         Stuck::UpdateRollbackFailed => Remedy::ContinueRollback { skip: choices.skip.clone() },
         Stuck::UpdateFailed => Remedy::Rollback,
-        Stuck::RollbackFailed | Stuck::DeleteFailed => delete_again(remaining, choices),
+        // Nothing can be left behind by name in this state; the template's own policies have to do it.
+        Stuck::RollbackFailed if all_empty => Remedy::DeleteAgain { retain: Vec::new() },
+        Stuck::RollbackFailed => {
+            by_hand("the template does not retain everything that holds data: delete the stack by hand")
+        }
+        Stuck::DeleteFailed => delete_again(remaining, choices),
     };
     (stuck.meaning().to_owned(), remedy)
 }
@@ -194,17 +235,18 @@ pub async fn carry_out(world: &World, recovery: &Recovery, claim: &Claim) -> Res
         return Ok(recovery.status.clone());
     }
     let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
-    let outcome = act(world, recovery).await;
+    let outcome = act(world, recovery, lease.lease().token).await;
     lease.release().await?;
     outcome
 }
 
-async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
+async fn act(world: &World, recovery: &Recovery, attempt: u64) -> Result<String, OpError> {
     let (place, id) = (&recovery.place, recovery.summary.id.as_str());
+    refuse_changed(world, recovery).await?;
     let since_ms = world.clock.now_ms() - 5_000;
-    let changed = recovery.summary.changed_at_ms.to_string();
+    let attempt = attempt.to_string();
     let token =
-        Digest::of_parts([b"recover".as_slice(), id.as_bytes(), recovery.status.as_bytes(), changed.as_bytes()]);
+        Digest::of_parts([b"recover".as_slice(), id.as_bytes(), recovery.status.as_bytes(), attempt.as_bytes()]);
     let token = format!("cellctl-{}", &token.as_str()[..40]);
     match &recovery.remedy {
         Remedy::DeleteShell { .. } => {
@@ -220,11 +262,14 @@ async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
         Remedy::Rollback => world.stacks.rollback(place, id, &token).await?,
         Remedy::Wait | Remedy::Nothing | Remedy::Manual { .. } => {}
     }
+    let began = !matches!(recovery.remedy, Remedy::Wait);
     let wanted = Wanted {
         cell: recovery.cell.clone(),
         place: place.clone(),
+        stack: recovery.summary.name.clone(),
         stack_id: id.to_owned(),
-        changed_from_ms: None,
+        before: began.then(|| Before::from(&recovery.summary)),
+        token: Some(token),
         since_ms,
     };
     let summary = Poller::new(world.clone()).settled(wanted).await?;
@@ -232,6 +277,19 @@ async fn act(world: &World, recovery: &Recovery) -> Result<String, OpError> {
         Phase::Complete | Phase::RolledBack | Phase::Gone => Ok(summary.status.to_string()),
         _ => Err(still_stuck(world, recovery, &summary, since_ms).await),
     }
+}
+
+/// Refuses to act on a stack that is no longer as the operator was told.
+async fn refuse_changed(world: &World, recovery: &Recovery) -> Result<(), OpError> {
+    let now = world.stacks.describe(&recovery.place, &recovery.summary.id).await?.map(|d| d.summary);
+    let same = now
+        .as_ref()
+        .is_some_and(|s| s.status == recovery.summary.status && s.changed_at_ms == recovery.summary.changed_at_ms);
+    if same || recovery.remedy == Remedy::Wait {
+        return Ok(());
+    }
+    let message = format!("stack {} has changed since it was looked at; nothing was done", recovery.stack);
+    Err(OpError::new(ErrorKind::Stale, message).hint("run the same command again"))
 }
 
 /// Deletes what a failed create has left behind, each after one more look at whether it is empty.
@@ -254,9 +312,8 @@ async fn delete_leftovers(world: &World, recovery: &Recovery) -> Result<(), OpEr
 
 async fn still_stuck(world: &World, recovery: &Recovery, summary: &StackSummary, since_ms: i64) -> OpError {
     let events = world.stacks.events(&recovery.place, &summary.id, since_ms).await.unwrap_or_default();
-    let failed: Vec<_> = events.iter().filter(|e| !e.is_stack() && e.is_failure()).collect();
-    let cause =
-        failed.first().map(|e| format!("{}: {}", e.logical_id, e.reason.as_deref().unwrap_or("no reason given")));
+    let failed = failures(&summary.name, &events, &RECOVERY_STARTS);
+    let cause = failed.first().map(|e| e.cause());
     let why = cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
     let names: Vec<&str> = failed.iter().map(|e| e.logical_id.as_str()).collect();
     let option = if matches!(recovery.remedy, Remedy::ContinueRollback { .. }) { "--skip" } else { "--retain" };

@@ -44,7 +44,7 @@ pub async fn list(world: &World, fleet: &Fleet) -> Result<Vec<CellRow>, OpError>
     let records = world.control.records().await?;
     let records: BTreeMap<CellId, CellRecord> = records.into_iter().map(|r| (r.cell.clone(), r)).collect();
     let mut places: BTreeSet<Place> = fleet.cells.iter().map(|c| c.place.clone()).collect();
-    places.extend(records.values().map(|r| place_of(fleet, r)));
+    places.extend(records.values().map(place_of));
     let mut stacks: BTreeMap<(Place, StackName), StackSummary> = BTreeMap::new();
     for place in places {
         let listed = world.stacks.list(&place).await?;
@@ -54,14 +54,9 @@ pub async fn list(world: &World, fleet: &Fleet) -> Result<Vec<CellRow>, OpError>
     Ok(names.into_iter().map(|name| row(fleet, name, records.get(name), &stacks)).collect())
 }
 
-/// Where a cell is: as its definition says, else as its record says.
-pub fn place_of(fleet: &Fleet, record: &CellRecord) -> Place {
-    if let Some(cell) = fleet.cell(&record.cell) {
-        return cell.place.clone();
-    }
-    let own = record.account.is_none() || record.account == fleet.control.account;
-    let role_arn = own.then(|| fleet.control.role_arn.clone()).flatten();
-    Place { region: record.region.clone(), account: record.account.clone(), role_arn }
+/// Where a cell's stack is: as its record says. A definition may have been changed since.
+pub fn place_of(record: &CellRecord) -> Place {
+    Place { region: record.region.clone(), account: record.account.clone(), role_arn: record.role_arn.clone() }
 }
 
 fn row(
@@ -71,7 +66,7 @@ fn row(
     stacks: &BTreeMap<(Place, StackName), StackSummary>,
 ) -> CellRow {
     let cell = fleet.cell(name);
-    let place = cell.map(|c| c.place.clone()).or_else(|| record.map(|r| place_of(fleet, r)));
+    let place = record.map(place_of).or_else(|| cell.map(|c| c.place.clone()));
     let stack = fleet.stack_of(name);
     let summary = place.as_ref().and_then(|p| stacks.get(&(p.clone(), stack.clone())));
     CellRow {
@@ -115,7 +110,7 @@ pub async fn show(world: &World, fleet: &Fleet, name: &CellId) -> Result<CellVie
     if cell.is_none() && record.is_none() {
         return Err(unknown_cell(fleet, name));
     }
-    let place = cell.map(|c| c.place.clone()).or_else(|| record.as_ref().map(|r| place_of(fleet, r)));
+    let place = record.as_ref().map(place_of).or_else(|| cell.map(|c| c.place.clone()));
     let place = place.unwrap_or_else(|| fleet.control.clone());
     let stack = fleet.stack_of(name);
     let detail = world.stacks.describe(&place, stack.as_str()).await?;
