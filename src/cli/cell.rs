@@ -30,23 +30,23 @@ enum CellCommand {
         /// The cell.
         cell: CellId,
     },
-    /// Create the stack of a cell, or bring it up to date.
+    /// Create the stack of a cell, or bring it up to date: an apply for one cell.
     Create(CreateArgs),
-    /// Let a cell take no new tenants.
+    /// Place no new tenants in a cell; those in it stay. A delete needs this first.
     Cordon {
         /// The cell.
         cell: CellId,
     },
-    /// Let a cell take new tenants again.
+    /// Place new tenants in a cell again.
     Uncordon {
         /// The cell.
         cell: CellId,
     },
-    /// Delete a cordoned cell without tenants. Its tables stay behind.
+    /// Delete a cordoned cell without tenants. What holds data (tables, queues) stays behind.
     Delete(DeleteArgs),
     /// Get a stuck stack going again; says first what it will do.
     Recover(RecoverArgs),
-    /// Look for what was changed outside CloudFormation. Nothing is reverted.
+    /// Look for what was changed outside CloudFormation. Nothing is reverted. Takes minutes on AWS.
     Drift {
         /// The cell; all selected ones when absent.
         cell: Option<CellId>,
@@ -57,10 +57,10 @@ enum CellCommand {
 struct CreateArgs {
     /// The cell.
     cell: CellId,
-    /// First write its definition, after that of this cell.
-    #[arg(long, value_name = "CELL")]
+    /// First write its definition, as a copy of that of this cell with the new name.
+    #[arg(long, value_name = "MODEL")]
     like: Option<CellId>,
-    /// Only write the definition (with --like).
+    /// Only write the definition, to change it before anything is made (with --like).
     #[arg(long, requires = "like")]
     definition_only: bool,
     #[command(flatten)]
@@ -82,10 +82,10 @@ struct DeleteArgs {
 struct RecoverArgs {
     /// The cell.
     cell: CellId,
-    /// Resources to leave as they are when a rollback is continued.
+    /// Resources to leave as they are when a failed rollback is continued; separate by commas.
     #[arg(long, value_name = "ATOM", value_delimiter = ',')]
     skip: Vec<String>,
-    /// Resources to leave behind when a delete is tried again.
+    /// Resources to leave behind, contents and all, when a delete is tried again; separate by commas.
     #[arg(long, value_name = "ATOM", value_delimiter = ',')]
     retain: Vec<String>,
     /// Only say what would be done.
@@ -167,7 +167,7 @@ async fn remove(session: &Session, args: &DeleteArgs) -> Ran {
     let world = context::world(session, &fleet, None).await?;
     crate::ops::plan::require_control(&world, fleet.name.as_str()).await?;
     delete::check(&world, &fleet, &args.cell, args.cell_zero).await?;
-    let question = format!("Delete cell {} of fleet {}? Its tables stay behind.", args.cell, fleet.name);
+    let question = format!("Delete cell {} of fleet {}? Its tables and queues stay behind.", args.cell, fleet.name);
     context::confirm(session, &question)?;
     let claim = context::claim(session, format!("delete of cell {}", args.cell));
     // It is one step: the first Ctrl-C lets it come to its end.

@@ -30,7 +30,7 @@ static FUNCTIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/functions");
 /// Show the main job on a local endpoint: create a fleet, change it, apply again.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Keep the endpoint's log at this place.
+    /// Write the endpoint's log to this file and keep it.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
 }

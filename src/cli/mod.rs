@@ -58,24 +58,44 @@ enum Command {
     /// Show the main job on a local endpoint: create a fleet, change it, apply again.
     Demo(demo::DemoArgs),
     /// Check the definitions and templates; all findings at once.
+    ///
+    /// Reads files only. Next: `cellctl plan`.
     Validate(validate::ValidateArgs),
     /// Print the JSON Schema of a kind of definition, for editors.
+    ///
+    /// docs/definitions.md shows how to name it in a definition.
     Schema(schema::SchemaArgs),
     /// Print the CloudFormation template of a cell.
+    ///
+    /// Reads files only. The same definition gives the same bytes on every machine.
     Render(render::RenderArgs),
     /// Make the control stack of the fleet, and its artifact buckets.
+    ///
+    /// Needed once for each fleet, before the first plan, and when a cell comes into a new Region or account. Run
+    /// again, it changes nothing. Next: `cellctl plan`.
     Init(init::InitArgs),
     /// Show what an apply would do, and store it as a plan.
+    ///
+    /// Nothing is changed. Next: `cellctl apply`, or `cellctl apply FILE` for a plan stored with -o FILE.
     Plan(plan::PlanArgs),
     /// Bring the stacks to what the definitions say, or carry out a stored plan.
+    ///
+    /// Shows the plan and asks before it changes anything; without a terminal it needs --yes. After a failure, a stop
+    /// or a kill, mend the cause and run the same command again: it does what is left.
     Apply(apply::ApplyArgs),
     /// Work with single cells.
     Cell(cell::CellArgs),
     /// Show or break the lock on the fleet.
+    ///
+    /// One run changes a fleet at a time. A lock whose holder is dead ends by itself within a minute.
     Lock(lock::LockArgs),
     /// Check credentials, permissions, quotas, endpoint and clock.
+    ///
+    /// Reads only; each check that is not in order says what to do about it.
     Doctor(doctor::DoctorArgs),
     /// Run a local AWS endpoint, which needs no account.
+    ///
+    /// After `cellctl local up`, --local on any command uses it, and so does `CELLCTL_LOCAL=1` for all of them.
     Local(local::LocalArgs),
     /// Show settings and where each comes from.
     Config(config::ConfigArgs),

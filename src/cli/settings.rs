@@ -39,10 +39,11 @@ pub struct GlobalArgs {
     /// Use the local endpoint of `cellctl local up`, with dummy credentials; no account is reached.
     #[arg(long, global = true, env = "CELLCTL_LOCAL", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     pub local: bool,
-    /// Answer yes to every question.
+    /// Answer yes to every question. Needed where there is no terminal to ask on.
     #[arg(long, short = 'y', global = true)]
     pub yes: bool,
-    /// Only these cells: `type=canary,region=eu-*`; keys are name, type, region, template, account, label.NAME.
+    /// Only these cells: `type=canary,region=eu-*`, `name=cell-1|cell-2`, `label.ring!=canary`; keys are name, type,
+    /// region, template, account, label.NAME.
     #[arg(long, global = true, value_name = "SELECTOR", env = "CELLCTL_SELECT", hide_env_values = true)]
     pub select: Option<Selector>,
     /// Form of the data on stdout.
@@ -51,7 +52,7 @@ pub struct GlobalArgs {
     /// Print data and errors only.
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Tell more on stderr: once for calls, twice for everything.
+    /// Tell more on stderr: once for the calls that fail, twice for every request.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// When to use colours.

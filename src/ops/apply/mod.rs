@@ -114,10 +114,10 @@ async fn run(
     let mut results = steps.already;
     results.extend(drive(&executor, &journal, &todo, options, lease).await);
     let report = ApplyReport::new(plan, digest, results, *options.stop.borrow(), lease.is_lost());
-    if !lease.is_lost() {
-        if let Err(error) = journal.ended(&report).await {
-            world.reporter.report(&Event::Noted { message: format!("the end could not be journalled: {error}") });
-        }
+    if !lease.is_lost()
+        && let Err(error) = journal.ended(&report).await
+    {
+        world.reporter.report(&Event::Noted { message: format!("the end could not be journalled: {error}") });
     }
     Ok(report)
 }
