@@ -65,7 +65,8 @@ impl Artifacts for S3Artifacts {
             Target::Chain => {
                 let region = place.region.as_str();
                 let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                format!("https://{bucket}.s3.{region}.{domain}/{key}")
+                // The bucket in the path: CloudFormation takes both forms, and MiniStack only this one.
+                format!("https://s3.{region}.{domain}/{bucket}/{key}")
             }
         }
     }
