@@ -6,6 +6,8 @@ mod support;
 
 // `cfg(test)` says nothing new to the compiler; it tells clippy that helpers in there are tests too.
 #[cfg(test)]
+mod emulator;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod scripted;

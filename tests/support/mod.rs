@@ -1,4 +1,5 @@
 //! What tests and benchmarks share. Owns: the list of its modules. Constraint kept: nothing here is a test, and
 //! nothing here is used by the program.
 
+pub(crate) mod emulator;
 pub(crate) mod scripted;
