@@ -18,7 +18,7 @@ async fn removing_a_table_has_to_be_allowed_and_leaves_it_there() {
 
     shop.edit("cells/cell-1.yaml", "    old: { partitionKey: pk, sortKey: sk }\n", "");
     let flag = "--allow-replace cell-1/OldTable";
-    shop.run(&["apply", "--yes"]).await.exits(7).says("OldTable holds data").says(flag);
+    shop.run(&["apply", "--yes"]).await.exits(7).says("replaced or removed: OldTable").says(flag);
     let after = shop.aws.stack(&shop.stack("cell-1")).await.expect("is there");
     assert_eq!(before.last_updated_time, after.last_updated_time);
 
