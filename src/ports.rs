@@ -130,6 +130,8 @@ pub enum ChangeSetState {
     Empty,
     /// The service refused it.
     Failed(String),
+    /// It has been executed already. AWS removes such a one; LocalStack keeps it under its name.
+    Spent,
 }
 
 /// A change that the service announces in a change set.

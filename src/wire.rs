@@ -66,14 +66,14 @@ impl Packages for FolderPackages {
 pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, reporter: Arc<dyn Reporter>) -> World {
     let target = local.map_or(Target::Chain, |endpoint| Target::Local { endpoint });
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let clients = Arc::new(Clients::new(target.clone()));
+    let clients = Arc::new(Clients::new(target));
     let caller = Caller::new(Arc::clone(&clock));
     let table = control_table(fleet.name.as_str());
     World {
         stacks: Arc::new(CloudFormation::new(Arc::clone(&clients), caller.clone())),
         identities: Arc::new(AwsIdentities::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
         atoms: Arc::new(AwsAtoms::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
-        artifacts: Arc::new(S3Artifacts::new(Arc::clone(&clients), caller.clone(), target)),
+        artifacts: Arc::new(S3Artifacts::new(Arc::clone(&clients), caller.clone())),
         control: Arc::new(ControlTable::new(clients, caller, fleet.control.clone(), table)),
         packages: Arc::new(FolderPackages(packager)),
         clock,

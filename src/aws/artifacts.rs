@@ -12,19 +12,18 @@ use crate::domain::fleet::Place;
 use crate::ports::{Artifacts, CallErrorKind, Called};
 
 use super::call::{Call, Caller};
-use super::clients::{Clients, Target};
+use super::clients::Clients;
 
 /// The adapter.
 pub struct S3Artifacts {
     clients: Arc<Clients>,
     caller: Caller,
-    target: Target,
 }
 
 impl S3Artifacts {
-    /// An adapter over these clients; `target` decides what an object's address looks like.
-    pub fn new(clients: Arc<Clients>, caller: Caller, target: Target) -> Self {
-        Self { clients, caller, target }
+    /// An adapter over these clients.
+    pub fn new(clients: Arc<Clients>, caller: Caller) -> Self {
+        Self { clients, caller }
     }
 }
 
@@ -60,13 +59,9 @@ impl Artifacts for S3Artifacts {
     }
 
     fn url(&self, place: &Place, bucket: &str, key: &str) -> String {
-        match &self.target {
-            Target::Local { endpoint } => format!("{}/{bucket}/{key}", endpoint.trim_end_matches('/')),
-            Target::Chain => {
-                let region = place.region.as_str();
-                let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                format!("https://{bucket}.s3.{region}.{domain}/{key}")
-            }
-        }
+        let region = place.region.as_str();
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        // The bucket in the path: CloudFormation takes both forms, and the emulators only this one.
+        format!("https://s3.{region}.{domain}/{bucket}/{key}")
     }
 }

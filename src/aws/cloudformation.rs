@@ -158,6 +158,10 @@ impl Stacks for CloudFormation {
             if let Some(state) = unfinished(page.status(), page.status_reason()) {
                 return Ok(state);
             }
+            let execution = page.execution_status().map_or("", types::ExecutionStatus::as_str);
+            if matches!(execution, "EXECUTE_COMPLETE" | "EXECUTE_FAILED") {
+                return Ok(ChangeSetState::Spent);
+            }
             changes.extend(page.changes().iter().filter_map(values::change));
             token = page.next_token().map(str::to_owned);
             if token.is_none() {

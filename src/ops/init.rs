@@ -209,6 +209,10 @@ async fn update(
                     format!("the change of stack {stack} was refused: {reason}"),
                 ));
             }
+            ChangeSetState::Spent => {
+                world.stacks.delete_change_set(place, stack, &name).await?;
+                world.stacks.create_change_set(place, stack, &name, request).await?;
+            }
             ChangeSetState::Ready(_) => {
                 world.stacks.execute_change_set(place, stack, &name, &request.token).await?;
                 return Ok(InitAction::Updated);

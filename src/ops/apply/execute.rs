@@ -187,8 +187,7 @@ impl<'a> Executor<'a> {
         let token = self.token(step);
         let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
         self.refuse_new_foreign_tables(step).await?;
-        self.world.stacks.create_change_set(place, stack, &token, &self.request(step, &token)?).await?;
-        match self.worked_out(place, stack, &token).await? {
+        match self.proposed(step, &token).await? {
             ChangeSetState::Ready(changes) => {
                 if let Some(trouble) = endangered(step, &changes) {
                     self.world.stacks.delete_change_set(place, stack, &token).await?;
@@ -203,7 +202,7 @@ impl<'a> Executor<'a> {
                 self.world.stacks.delete_change_set(place, stack, &token).await?;
                 return Err(invalid_change(&reason));
             }
-            ChangeSetState::Pending => return Err(slow_change_set(&token)),
+            ChangeSetState::Pending | ChangeSetState::Spent => return Err(slow_change_set(&token)),
         }
         journal.calling(&step.desired.cell, &token).await?;
         if let Err(error) = self.world.stacks.execute_change_set(place, stack, &token, &token).await {
@@ -238,6 +237,20 @@ impl<'a> Executor<'a> {
         let detail = self.world.stacks.describe(&step.desired.place, &before.id).await?;
         let begun = |s: &StackSummary| s.status.phase() == Phase::Moving || s.changed_at_ms != before.changed_at_ms;
         if detail.is_some_and(|d| begun(&d.summary)) { Ok(()) } else { Err(error.into()) }
+    }
+
+    /// Makes the change set. One of that name that an earlier run has executed is made anew.
+    async fn proposed(&self, step: &Step, token: &str) -> Result<ChangeSetState, Trouble> {
+        let (stacks, place, stack) = (&self.world.stacks, &step.desired.place, step.desired.stack.as_str());
+        let request = self.request(step, token)?;
+        stacks.create_change_set(place, stack, token, &request).await?;
+        let state = self.worked_out(place, stack, token).await?;
+        if state != ChangeSetState::Spent {
+            return Ok(state);
+        }
+        stacks.delete_change_set(place, stack, token).await?;
+        stacks.create_change_set(place, stack, token, &request).await?;
+        Ok(self.worked_out(place, stack, token).await?)
     }
 
     async fn settled(

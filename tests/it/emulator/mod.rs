@@ -1,0 +1,16 @@
+//! The program against a local AWS endpoint: exit codes, messages, and what is really there afterwards.
+//!
+//! Constraint kept: the same tests run on MiniStack and on LocalStack (`CELLCTL_TEST_ENDPOINT`); where the emulators
+//! differ, a test asserts what each of them does.
+
+mod cells;
+mod failures;
+mod files;
+mod guards;
+mod init;
+mod interrupt;
+mod kill;
+mod large;
+mod lock;
+mod output;
+mod plan;
