@@ -16,6 +16,8 @@ pub struct Aimd {
 
 /// Calls a second at the start: below what CloudFormation grants to describe calls, by experience some 10 a second.
 const RATE_START: f64 = 10.0;
+/// Calls that may be made at once at the start: most commands make no more, and so do not wait at all.
+const BURST_START: f64 = 5.0;
 /// Calls a second at the least, so that work goes on however hard the service throttles.
 const RATE_MIN: f64 = 2.0;
 /// Calls a second at the most.
@@ -30,7 +32,7 @@ const CUT_PAUSE_MS: u64 = 500;
 impl Aimd {
     /// A fresh rate at time `now_ms` of any monotonic clock.
     pub fn new(now_ms: u64) -> Self {
-        Self { rate: RATE_START, tokens: 1.0, refilled_at_ms: now_ms, cut_at_ms: 0 }
+        Self { rate: RATE_START, tokens: BURST_START, refilled_at_ms: now_ms, cut_at_ms: 0 }
     }
 
     /// Takes the right to make one call; gives the milliseconds to wait before making it.
@@ -70,7 +72,7 @@ impl Aimd {
         self.refilled_at_ms = now_ms.max(self.refilled_at_ms);
         // A burst of a tenth of a second's calls, at least one: an idle spell does not save up a flood.
         let burst = (self.rate / 10.0).max(1.0);
-        self.tokens = (self.tokens + elapsed_s * self.rate).min(burst);
+        self.tokens = (self.tokens + elapsed_s * self.rate).min(burst.max(self.tokens));
     }
 }
 
@@ -95,9 +97,9 @@ mod tests {
     #[test]
     fn calls_are_spread_at_the_rate() {
         let mut rate = Aimd::new(0);
-        let waits: Vec<u64> = (0..11).map(|_| rate.take(0)).collect();
-        assert_eq!(waits[0], 0);
-        assert_eq!(waits[10], 1000);
+        let waits: Vec<u64> = (0..15).map(|_| rate.take(0)).collect();
+        assert_eq!(waits[..5], [0; 5]);
+        assert_eq!((waits[5], waits[14]), (100, 1000));
     }
 
     #[test]
