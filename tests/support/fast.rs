@@ -39,6 +39,10 @@ impl Clock for FastClock {
         self.now_ms.load(Ordering::SeqCst)
     }
 
+    fn monotonic_ms(&self) -> u64 {
+        u64::try_from(self.now_ms()).unwrap_or(0)
+    }
+
     async fn sleep(&self, duration: Duration) {
         let slept_ms = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         self.now_ms.fetch_add(slept_ms, Ordering::SeqCst);

@@ -19,6 +19,7 @@ async fn hold(shop: &Shop, ends_in_ms: i64) {
         holder: "ann@laptop".to_owned(),
         purpose: "apply of plan 3f2a".to_owned(),
         ci_url: Some("https://ci.example/run/7".to_owned()),
+        nonce: 7,
         token: 41,
         acquired_at_ms: now_ms - 5_000,
         expires_at_ms: now_ms + ends_in_ms,
@@ -45,7 +46,7 @@ async fn a_held_lock_names_its_holder_and_can_be_broken() {
 #[tokio::test]
 async fn a_lease_that_ran_out_is_taken_over() {
     let shop = Shop::small("lock_old", &["cell-1"]).await.ready().await;
-    hold(&shop, -1).await;
+    hold(&shop, -400_000).await;
     shop.run(&["apply", "--yes"]).await.exits(0).says("1 done");
     let shown = shop.run(&["lock", "show", "--output", "json"]).await.exits(0).json();
     assert_eq!((&shown["data"]["held"], &shown["data"]["lease"]["token"]), (&json!(false), &json!(42)));
