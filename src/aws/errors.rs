@@ -245,7 +245,7 @@ mod tests {
             ("ChangeSetNotFound", "ChangeSet [x] does not exist", 404, CallErrorKind::NotFound),
             ("NoSuchBucket", "The specified bucket does not exist", 404, CallErrorKind::NotFound),
             ("InternalFailure", "Internal failure. Please try your request again.", 500, CallErrorKind::InDoubt),
-            ("TokenAlreadyExistsException", "A client request token", 400, CallErrorKind::Invalid),
+            ("TokenAlreadyExistsException", "A client request token", 400, CallErrorKind::AlreadyExists),
         ];
         for (code, text, status, kind) in cases {
             let failure = service_failure(Some(code), Some(text), status);

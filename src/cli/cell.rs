@@ -218,10 +218,9 @@ fn sentence(remedy: &Remedy) -> String {
         Remedy::Nothing => "nothing: the stack is not stuck".to_owned(),
         Remedy::Wait => "the operation under way is waited for".to_owned(),
         Remedy::DeleteShell { leftovers } => {
-            let left = if leftovers.is_empty() {
-                String::new()
-            } else {
-                format!(" with {}, which are empty,", leftovers.join(", "))
+            let left = match leftovers.as_slice() {
+                [] => String::new(),
+                names => format!(", together with what it left behind empty ({}),", names.join(", ")),
             };
             format!("the stack of the failed create is deleted{left} so that the cell can be created again")
         }

@@ -65,7 +65,7 @@ fn a_delete_that_fails_is_stuck() {
     stage.apply(&[]).ends(0);
     stage.run(&["cell", "cordon", "one", "--yes"]).ends(0);
     let ran = stage.run(&["cell", "delete", "one", "--yes"]).ends(5);
-    ran.says(&["DELETE_FAILED", "Reports: the topic is in use", "cell delete one"]);
+    ran.says(&["DELETE_FAILED", "Reports (AWS::SNS::Topic): the topic is in use", "cell delete one"]);
     stage.run(&["cell", "delete", "one", "--yes"]).ends(5);
     // The third attempt begins in the same status as the second and is another one all the same.
     stage.run(&["cell", "delete", "one", "--yes"]).ends(0);

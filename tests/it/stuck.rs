@@ -34,7 +34,7 @@ fn an_empty_shell_is_deleted_and_the_cell_made_again() {
         let stage = Stage::of_one(STATELESS, plain);
         stage.preload("one", STATELESS, status);
         is_blocked(&stage);
-        only_says(&stage, "is deleted, so that the cell can be created again");
+        only_says(&stage, "is deleted so that the cell can be created again");
         stage.run(&["cell", "recover", "one"]).ends(7);
         stage.run(&["cell", "recover", "one", "--yes"]).ends(0).says(&["DELETE_COMPLETE"]);
         assert_eq!(written(&stage, 0), ["UpdateTerminationProtection", "DeleteStack"], "{status}");
@@ -46,11 +46,15 @@ fn an_empty_shell_is_deleted_and_the_cell_made_again() {
 #[test]
 fn what_may_hold_data_is_left_to_a_person() {
     let table = TEMPLATE.replace("    DeletionPolicy: Retain\n", "");
-    for (status, word) in [("ROLLBACK_FAILED", "may hold data"), ("DELETE_FAILED", "--retain OrdersTable")] {
+    let cases = [
+        ("ROLLBACK_FAILED", "does not retain everything that holds data"),
+        ("DELETE_FAILED", "OrdersTable may hold data: leave it behind with --retain OrdersTable"),
+    ];
+    for (status, word) in cases {
         let stage = Stage::of_one(TEMPLATE, plain);
         stage.preload("one", &table, status);
         is_blocked(&stage);
-        only_says(&stage, "OrdersTable may hold data");
+        only_says(&stage, word);
         stage.run(&["cell", "recover", "one", "--yes"]).ends(7).says(&[word]);
         assert!(stage.cloudformation.writes().is_empty(), "{status}");
     }
@@ -60,10 +64,26 @@ fn what_may_hold_data_is_left_to_a_person() {
 fn a_shell_that_still_holds_something_is_left_to_a_person() {
     let stage = Stage::of_one(TEMPLATE, plain);
     stage.preload("one", TEMPLATE, "ROLLBACK_COMPLETE");
+    let table = format!("{}-orders", stage.stack("one"));
+    stage.make_table(&table);
+    stage.put_item(&table);
     is_blocked(&stage);
     only_says(&stage, "the stack still holds OrdersTable");
     stage.run(&["cell", "recover", "one", "--yes"]).ends(7).says(&["OrdersTable"]);
     assert!(stage.cloudformation.writes().is_empty());
+    assert!(stage.has_table(&table));
+}
+
+#[test]
+fn an_empty_table_that_a_failed_create_left_behind_goes_with_the_shell() {
+    let stage = Stage::of_one(TEMPLATE, plain);
+    stage.preload("one", TEMPLATE, "ROLLBACK_COMPLETE");
+    let table = format!("{}-orders", stage.stack("one"));
+    stage.make_table(&table);
+    only_says(&stage, "together with what it left behind empty (OrdersTable), so that the cell can be created again");
+    stage.run(&["cell", "recover", "one", "--yes"]).ends(0).says(&["DELETE_COMPLETE"]);
+    assert!(!stage.has_table(&table));
+    stage.apply(&[]).ends(0);
 }
 
 #[test]
@@ -107,7 +127,7 @@ fn a_delete_that_fails_again_names_what_to_retain() {
     let stage = Stage::of_one(STATELESS, |b, fleet| b.on(&format!("{fleet}-one"), fails));
     stage.preload("one", STATELESS, "DELETE_FAILED");
     let ran = stage.run(&["cell", "recover", "one", "--yes"]).ends(5);
-    ran.says(&["DELETE_FAILED", "Alerts: the topic is in use", "--retain Alerts"]);
+    ran.says(&["DELETE_FAILED", "Alerts (AWS::SNS::Topic): the topic is in use", "--retain Alerts"]);
     stage.run(&["cell", "recover", "one", "--yes", "--retain", "Alerts"]).ends(0).says(&["DELETE_COMPLETE"]);
 }
 
@@ -142,7 +162,7 @@ fn a_rollback_that_fails_again_says_what_to_skip() {
     });
     stage.preload("one", STATELESS, "UPDATE_ROLLBACK_FAILED");
     let ran = stage.run(&["cell", "recover", "one", "--yes"]).ends(5);
-    ran.says(&["UPDATE_ROLLBACK_FAILED", "Alerts: the topic was deleted by hand", "--skip Alerts"]);
+    ran.says(&["UPDATE_ROLLBACK_FAILED", "Alerts (AWS::SNS::Topic): the topic was deleted by hand", "--skip Alerts"]);
     stage.run(&["cell", "recover", "one", "--yes", "--skip", "Alerts"]).ends(0).says(&["UPDATE_ROLLBACK_COMPLETE"]);
     let last = stage.cloudformation.writes().pop().expect("a write");
     assert_eq!(last.params.get("ResourcesToSkip.member.1").map(String::as_str), Some("Alerts"));

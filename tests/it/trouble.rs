@@ -120,7 +120,10 @@ fn what_the_service_would_replace_is_refused_unless_it_is_named() {
     for word in ["True", "Conditional"] {
         let stage = replacing(word);
         for _ in 0..2 {
-            stage.apply(&[]).ends(7).says(&["OrdersTable holds data", "--allow-replace one/OrdersTable"]);
+            stage
+                .apply(&[])
+                .ends(7)
+                .says(&["would be replaced or removed: OrdersTable", "--allow-replace one/OrdersTable"]);
         }
         assert_eq!(stage.cloudformation.count("ExecuteChangeSet"), 0, "{word}");
         assert_eq!(stage.cloudformation.count("DeleteChangeSet"), 2, "{word}");

@@ -148,9 +148,15 @@ impl Stage {
     }
 
     fn make_control_table(&self) {
+        self.make_table(&format!("cellctl-{}-control", self.fleet));
+    }
+
+    /// Makes a table with the text keys `pk` and `sk`, protected against deletion.
+    pub(crate) fn make_table(&self, name: &str) {
         let mut request = aws_sdk_dynamodb::Client::new(&self.sdk_config())
             .create_table()
-            .table_name(format!("cellctl-{}-control", self.fleet))
+            .table_name(name)
+            .deletion_protection_enabled(true)
             .billing_mode(BillingMode::PayPerRequest);
         for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
             let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
@@ -158,7 +164,22 @@ impl Stage {
             request = request.attribute_definitions(attribute.build().expect("an attribute"));
             request = request.key_schema(key.build().expect("a key"));
         }
-        block_on(request.send()).expect("a control table");
+        block_on(request.send()).expect("a table");
+    }
+
+    /// Puts an item into such a table.
+    pub(crate) fn put_item(&self, table: &str) {
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
+        let request = ["pk", "sk"].into_iter().fold(client.put_item().table_name(table), |request, key| {
+            request.item(key, aws_sdk_dynamodb::types::AttributeValue::S("x".to_owned()))
+        });
+        block_on(request.send()).expect("an item");
+    }
+
+    /// Whether a table exists.
+    pub(crate) fn has_table(&self, name: &str) -> bool {
+        let client = aws_sdk_dynamodb::Client::new(&self.sdk_config());
+        block_on(client.describe_table().table_name(name).send()).is_ok()
     }
 
     /// All items of the control table, each as text, in order.

@@ -1,28 +1,25 @@
-//! One step of a plan: a stack made or changed, waited for, checked and recorded.
+//! One step of a plan: a stack made, changed, or waited for.
 //!
-//! Constraint kept: the record follows the stack, never the other way round; a call whose answer was lost is read back;
-//! a change set that would replace or remove what holds data is refused unless the plan allows it.
+//! Constraint kept: a call whose answer was lost is read back; what would endanger data is refused by `guard`; how it
+//! ended is for `conclude` to say.
 
 use std::time::Duration;
 
 use crate::domain::fleet::Place;
 use crate::domain::ids::Digest;
 use crate::domain::plan::{Action, Plan, Step};
-use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMAT};
-use crate::domain::stack::{CHANGE_STARTS, Phase, StackDetail, StackEvent, StackSummary, Stuck, failures};
-use crate::domain::template::{ResourceChange, atoms};
+use crate::domain::stack::{Phase, StackDetail, StackSummary};
 use crate::ops::World;
 use crate::ops::error::OpError;
 use crate::ops::event::{Event, Outcome};
 use crate::ops::lease::HeldLease;
 use crate::ops::observe::{CELL_TAG, FLEET_TAG};
 use crate::ops::poll::{Before, Poller, Wanted};
-use crate::ports::{
-    CallError, CallErrorKind, Called, ChangeSetState, Replacement, ServiceChange, StackRequest, TemplateText,
-};
+use crate::ports::{CallError, CallErrorKind, Called, ChangeSetState, StackRequest, TemplateText};
 
 use super::Options;
 use super::artifacts;
+use super::guard;
 use super::journal::Journal;
 use super::report::CellResult;
 
@@ -33,20 +30,20 @@ const CHANGE_SET_MS_MAX: i64 = 300_000;
 
 /// Executes steps.
 pub(super) struct Executor<'a> {
-    world: &'a World,
-    plan: &'a Plan,
-    digest: &'a Digest,
+    pub(super) world: &'a World,
+    pub(super) plan: &'a Plan,
+    pub(super) digest: &'a Digest,
     options: &'a Options,
-    lease: &'a HeldLease,
+    pub(super) lease: &'a HeldLease,
     poller: Poller,
 }
 
 /// How a step went wrong.
-struct Trouble {
-    outcome: Outcome,
-    status: Option<String>,
-    reason: String,
-    hint: Option<String>,
+pub(super) struct Trouble {
+    pub(super) outcome: Outcome,
+    pub(super) status: Option<String>,
+    pub(super) reason: String,
+    pub(super) hint: Option<String>,
 }
 
 impl From<CallError> for Trouble {
@@ -116,7 +113,8 @@ impl<'a> Executor<'a> {
         }
     }
 
-    fn token(&self, step: &Step) -> String {
+    /// The token of this run's attempt at a step.
+    pub(super) fn token(&self, step: &Step) -> String {
         step.token("apply", self.lease.lease().token)
     }
 
@@ -189,7 +187,7 @@ impl<'a> Executor<'a> {
         self.refuse_new_foreign_tables(step).await?;
         match self.proposed(step, &token).await? {
             ChangeSetState::Ready(changes) => {
-                if let Some(trouble) = endangered(step, &changes) {
+                if let Some(trouble) = guard::endangered(step, &changes) {
                     self.world.stacks.delete_change_set(place, stack, &token).await?;
                     return Err(trouble);
                 }
@@ -213,7 +211,7 @@ impl<'a> Executor<'a> {
     }
 
     /// The stack, if it still is as it was when the step was planned; much may have happened since the apply began.
-    async fn unchanged_stack(&self, step: &Step) -> Result<StackSummary, Trouble> {
+    pub(super) async fn unchanged_stack(&self, step: &Step) -> Result<StackSummary, Trouble> {
         let stack = step.basis.stack_id.as_deref().unwrap_or(step.desired.stack.as_str());
         let detail = self.world.stacks.describe(&step.desired.place, stack).await?;
         let summary = detail.map(|d| d.summary);
@@ -287,154 +285,6 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Checks how an operation ended and records it.
-    async fn conclude(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Result<(Outcome, String), Trouble> {
-        let complete = summary.status.phase() == Phase::Complete;
-        // An endpoint may call an update complete although a resource failed (LocalStack does); the events tell.
-        let updated = summary.status.as_str().starts_with("UPDATE_");
-        if !complete || (updated && self.first_failure(step, summary, since_ms).await.is_some()) {
-            return Err(self.failure(step, summary, since_ms).await);
-        }
-        self.record_applied(step, summary).await?;
-        Ok((Outcome::Done, summary.status.to_string()))
-    }
-
-    /// The service says that nothing would change: the stack is as it should be.
-    async fn record_unchanged(&self, step: &Step) -> Result<(Outcome, String), Trouble> {
-        let summary = self.unchanged_stack(step).await?;
-        self.record_applied(step, &summary).await?;
-        Ok((Outcome::Done, summary.status.to_string()))
-    }
-
-    async fn record_applied(&self, step: &Step, summary: &StackSummary) -> Called<()> {
-        let detail = self.world.stacks.describe(&step.desired.place, &summary.id).await?;
-        let outputs = detail.map(|d| d.outputs).unwrap_or_default();
-        let mut record = self.record(step).await?;
-        record.applied = Some(Applied {
-            digest: step.desired.digest.clone(),
-            template: step.desired.template.clone(),
-            stack_id: summary.id.clone(),
-            changed_at_ms: summary.changed_at_ms,
-            plan: self.digest.short().to_owned(),
-            at_ms: self.world.clock.now_ms(),
-            outputs,
-        });
-        record.failed = None;
-        self.world.control.put_record(record, self.lease.lease()).await.map(|_| ())
-    }
-
-    /// The cell's record, or a new one.
-    async fn record(&self, step: &Step) -> Called<CellRecord> {
-        let desired = &step.desired;
-        let stored = self.world.control.record(&desired.cell).await?;
-        let mut record = stored.unwrap_or_else(|| CellRecord {
-            format: RECORD_FORMAT,
-            cell: desired.cell.clone(),
-            state: CellState::Active,
-            stack: desired.stack.clone(),
-            region: desired.place.region.clone(),
-            account: None,
-            role_arn: None,
-            cell_type: None,
-            template: String::new(),
-            applied: None,
-            failed: None,
-            tenants: 0,
-            version: 0,
-        });
-        if record.state == CellState::Deleted {
-            // A delete that did not come to its end: it takes no new tenants until somebody says so.
-            record.state = CellState::Cordoned;
-        }
-        record.stack = desired.stack.clone();
-        record.region = desired.place.region.clone();
-        record.account.clone_from(&desired.place.account);
-        record.role_arn.clone_from(&desired.place.role_arn);
-        record.cell_type = Some(desired.cell_type.clone());
-        record.template.clone_from(&desired.template_name);
-        Ok(record)
-    }
-
-    /// Tells why an operation failed, and records it.
-    async fn failure(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Trouble {
-        let cause = self.first_failure(step, summary, since_ms).await;
-        let reason =
-            cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
-        if let Err(error) = self.record_failed(step, summary, &reason).await {
-            tracing::warn!(%error, cell = %step.desired.cell, "the failure could not be recorded");
-        }
-        let cell = &step.desired.cell;
-        let (outcome, hint) = match summary.status.phase() {
-            Phase::RolledBack => {
-                (Outcome::RolledBack, "mend the cause and apply again; the cell works as before".to_owned())
-            }
-            Phase::Stuck(Stuck::RollbackComplete) => {
-                (Outcome::RolledBack, format!("mend the cause, run `cellctl cell recover {cell}`, then apply again"))
-            }
-            Phase::Stuck(_) => {
-                (Outcome::Stuck, format!("run `cellctl cell recover {cell}`: it says first what it will do"))
-            }
-            _ => (Outcome::Failed, "mend the cause and apply again".to_owned()),
-        };
-        Trouble { outcome, status: Some(summary.status.to_string()), reason, hint: Some(hint) }
-    }
-
-    async fn record_failed(&self, step: &Step, summary: &StackSummary, reason: &str) -> Called<()> {
-        let mut record = self.record(step).await?;
-        // A clean rollback leaves what was applied before, with a new time of last change.
-        if summary.status.phase() == Phase::RolledBack
-            && let Some(applied) = record.applied.as_mut().filter(|a| a.stack_id == summary.id)
-        {
-            applied.changed_at_ms = summary.changed_at_ms;
-        }
-        record.failed = Some(Failed {
-            digest: step.desired.digest.clone(),
-            status: summary.status.to_string(),
-            reason: reason.to_owned(),
-            at_ms: self.world.clock.now_ms(),
-        });
-        self.world.control.put_record(record, self.lease.lease()).await.map(|_| ())
-    }
-
-    /// The first resource that this operation failed on, with the service's words. A stack that is complete may have
-    /// failed to clean up what it replaced; that is no failure of the change.
-    async fn first_failure(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Option<String> {
-        let token = self.token(step);
-        let events = self.world.stacks.events(&step.desired.place, &summary.id, since_ms).await.ok()?;
-        let complete = summary.status.phase() == Phase::Complete;
-        let ours = |e: &StackEvent| since_ms == 0 || e.token.as_ref().is_none_or(|t| *t == token);
-        let failed = failures(&step.desired.stack, &events, &CHANGE_STARTS);
-        let mut counted = failed.into_iter().filter(|e| ours(e) && !(complete && e.status == "DELETE_FAILED"));
-        counted.next().map(StackEvent::cause)
-    }
-
-    /// Refuses tables that exist and are not among the stack's own: the service would fail, an emulator may wipe them.
-    async fn refuse_foreign_tables(&self, step: &Step, own: &[String]) -> Result<(), Trouble> {
-        let mut foreign = Vec::new();
-        for table in step.desired.tables.iter().filter(|t| !own.contains(t)) {
-            if self.world.atoms.table_exists(&step.desired.place, table).await? {
-                foreign.push(table.clone());
-            }
-        }
-        if foreign.is_empty() {
-            return Ok(());
-        }
-        let blocked = crate::domain::plan::Blocked::ForeignTables { tables: foreign };
-        let (cell, stack) = (&step.desired.cell, &step.desired.stack);
-        let (reason, hint) = (blocked.message(cell, stack), Some(blocked.hint(cell)));
-        Err(Trouble { outcome: Outcome::Refused, status: None, reason, hint })
-    }
-
-    /// The same for an update, only where the template changes: it may add tables.
-    async fn refuse_new_foreign_tables(&self, step: &Step) -> Result<(), Trouble> {
-        if step.diff.is_some() && !self.plan.changes_of(step).iter().any(ResourceChange::adds_table) {
-            return Ok(());
-        }
-        let resources = self.world.stacks.resources(&step.desired.place, step.desired.stack.as_str()).await?;
-        let own: Vec<String> = resources.into_iter().map(|r| r.physical_id).collect();
-        self.refuse_foreign_tables(step, &own).await
-    }
-
     fn request(&self, step: &Step, token: &str) -> Result<StackRequest, Trouble> {
         let desired = &step.desired;
         let body = self.plan.templates.get(&desired.template).ok_or_else(|| Trouble {
@@ -468,27 +318,6 @@ fn rebased(step: &Step, summary: &StackSummary) -> Step {
     step.basis.status = Some(summary.status.clone());
     step.basis.changed_at_ms = Some(summary.changed_at_ms);
     step
-}
-
-/// The service's own word on what would be replaced or removed; the plan's guard has only the templates to go by.
-fn endangered(step: &Step, changes: &[ServiceChange]) -> Option<Trouble> {
-    let dangerous = |c: &&ServiceChange| {
-        atoms::is_stateful(&c.resource_type) && (c.action == "Remove" || c.replacement != Replacement::No)
-    };
-    let names: Vec<String> = changes.iter().filter(dangerous).map(|c| c.logical_id.clone()).collect();
-    let names: Vec<String> = names.into_iter().filter(|name| !step.allowed.contains(name)).collect();
-    if names.is_empty() {
-        return None;
-    }
-    let blocked = crate::domain::plan::Blocked::Stateful { atoms: names };
-    let (cell, stack) = (&step.desired.cell, &step.desired.stack);
-    let (reason, hint) = (blocked.message(cell, stack), Some(blocked.hint(cell)));
-    Some(Trouble {
-        outcome: Outcome::Refused,
-        status: step.basis.status.as_ref().map(ToString::to_string),
-        reason,
-        hint,
-    })
 }
 
 fn invalid_change(reason: &str) -> Trouble {

@@ -5,7 +5,9 @@
 //! running the same plan again after a kill does what is left.
 
 mod artifacts;
+mod conclude;
 mod execute;
+mod guard;
 mod journal;
 mod report;
 mod stale;

@@ -103,8 +103,15 @@ pub async fn look(world: &World, fleet: &Fleet, name: &CellId, choices: &Choices
     refuse_foreign(fleet, name, &detail)?;
     let summary = detail.summary;
     let resources = world.stacks.resources(&place, &summary.id).await?;
-    let (remaining, all_empty) = remaining(world, &place, resources, &summary).await?;
-    let (meaning, remedy) = remedy(summary.status.phase(), &remaining, all_empty, choices);
+    let (remaining, mut all_empty) = remaining(world, &place, resources, &summary).await?;
+    // A stack that was complete once is a live cell, whatever its status says.
+    let was_complete = record.as_ref().and_then(|r| r.applied.as_ref()).is_some_and(|a| a.stack_id == summary.id);
+    all_empty &= !was_complete;
+    let (meaning, mut remedy) = remedy(summary.status.phase(), &remaining, all_empty, choices);
+    if was_complete && matches!(remedy, Remedy::DeleteShell { .. }) {
+        remedy =
+            by_hand("the record says that this stack was complete once and served tenants; cellctl does not delete it");
+    }
     let status = summary.status.to_string();
     Ok(Recovery { cell: name.clone(), stack: stack.to_string(), status, meaning, remedy, remaining, place, summary })
 }
@@ -148,7 +155,13 @@ async fn remaining(
     let made = |r: &StackResource| events.iter().any(|e| e.logical_id == r.logical_id && e.status == "CREATE_COMPLETE");
     let mut all_empty = true;
     let mut remaining = Vec::new();
-    for resource in resources.into_iter().filter(made) {
+    for resource in resources {
+        if !made(&resource) {
+            // Nothing proves that it is this stack's own.
+            all_empty = false;
+            remaining.push(resource);
+            continue;
+        }
         match world.atoms.content(place, &resource.resource_type, &resource.physical_id).await? {
             Content::Gone => continue,
             Content::Empty => {}
