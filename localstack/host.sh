@@ -8,7 +8,7 @@
 #
 # ROOT  where everything is kept      [${XDG_CACHE_HOME:-~/.cache}/cellctl/localstack-4.14.0]
 # PORT  the port on 127.0.0.1         [4566]
-# PYTHON  the Python to install with  [the first of python3.13, python3.12, python3 that is 3.12 or newer]
+# PYTHON  the Python to install with  [the first of python3.13, python3.14, python3 that is 3.13 or newer]
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -37,13 +37,13 @@ need() { command -v "$1" >/dev/null 2>&1 || fail "$1 was not found; install $2";
 
 find_python() {
   local candidate
-  for candidate in ${PYTHON:+"$PYTHON"} python3.13 python3.12 python3; do
-    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
+  for candidate in ${PYTHON:+"$PYTHON"} python3.13 python3.14 python3; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 13))' 2>/dev/null; then
       printf '%s\n' "$candidate"
       return
     fi
   done
-  fail "no Python 3.12 or newer was found; install one (Debian 13: apt install python3 python3-venv), or name it in PYTHON"
+  fail "no Python 3.13 or newer was found; install one (Debian 13: apt install python3 python3-venv), or name it in PYTHON"
 }
 
 # The first number of `java -version`: 17 of "17.0.15".

@@ -180,6 +180,12 @@ async fn remove(session: &Session, args: &DeleteArgs) -> Ran {
         }
         text
     });
+    if let Some(cell) = fleet.cell(&args.cell) {
+        session.printer.note(&format!(
+            "its definition is still in {}: remove it, or the next apply makes the cell again",
+            cell.file
+        ));
+    }
     Ok(0)
 }
 

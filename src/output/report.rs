@@ -8,6 +8,18 @@ use crate::ops::event::Outcome;
 use super::Style;
 use super::plan::cells_as_they_should_be;
 
+/// Outcomes in the order in which they are counted.
+const ORDER: [Outcome; 8] = [
+    Outcome::Done,
+    Outcome::AlreadyDone,
+    Outcome::Settled,
+    Outcome::RolledBack,
+    Outcome::Stuck,
+    Outcome::Failed,
+    Outcome::Refused,
+    Outcome::NotStarted,
+];
+
 /// The report as text: what went wrong first, then one line that sums up.
 pub fn text(report: &ApplyReport, style: Style) -> String {
     let mut text = String::new();
@@ -18,22 +30,8 @@ pub fn text(report: &ApplyReport, style: Style) -> String {
         let _ = writeln!(text, "{} {}", style.good("No changes."), cells_as_they_should_be(report.unchanged));
         return text;
     }
-    let words = [
-        (Outcome::Done, "done"),
-        (Outcome::AlreadyDone, "done before"),
-        (Outcome::Settled, "settled"),
-        (Outcome::RolledBack, "rolled back"),
-        (Outcome::Stuck, "stuck"),
-        (Outcome::Failed, "failed"),
-        (Outcome::Refused, "refused"),
-        (Outcome::NotStarted, "not begun"),
-    ];
-    let mut parts: Vec<String> = words
-        .iter()
-        .map(|(outcome, word)| (report.count(*outcome), word))
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{n} {word}"))
-        .collect();
+    let counts = ORDER.iter().map(|outcome| (report.count(*outcome), word(*outcome)));
+    let mut parts: Vec<String> = counts.filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     if report.unchanged > 0 {
         parts.push(format!("{} unchanged", report.unchanged));
     }

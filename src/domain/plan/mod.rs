@@ -6,6 +6,8 @@
 pub mod file;
 pub mod group;
 pub mod make;
+#[cfg(test)]
+mod tests;
 pub mod types;
 
 pub use file::{PlanFileError, read, write};

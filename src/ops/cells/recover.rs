@@ -103,14 +103,14 @@ pub async fn look(world: &World, fleet: &Fleet, name: &CellId, choices: &Choices
     refuse_foreign(fleet, name, &detail)?;
     let summary = detail.summary;
     let resources = world.stacks.resources(&place, &summary.id).await?;
-    let (remaining, mut all_empty) = remaining(world, &place, resources, &summary).await?;
+    let (remaining, all_empty) = remaining(world, &place, resources, &summary).await?;
     // A stack that was complete once is a live cell, whatever its status says.
     let was_complete = record.as_ref().and_then(|r| r.applied.as_ref()).is_some_and(|a| a.stack_id == summary.id);
-    all_empty &= !was_complete;
     let (meaning, mut remedy) = remedy(summary.status.phase(), &remaining, all_empty, choices);
-    if was_complete && matches!(remedy, Remedy::DeleteShell { .. }) {
-        remedy =
-            by_hand("the record says that this stack was complete once and served tenants; cellctl does not delete it");
+    if was_complete && summary.status.phase() == Phase::Stuck(Stuck::RollbackComplete) {
+        remedy = by_hand(
+            "this stack was complete once, as the record says: cellctl does not delete it; look at it in the console",
+        );
     }
     let status = summary.status.to_string();
     Ok(Recovery { cell: name.clone(), stack: stack.to_string(), status, meaning, remedy, remaining, place, summary })

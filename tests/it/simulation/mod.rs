@@ -13,9 +13,10 @@ use cellctl::domain::fleet::Place;
 use cellctl::domain::ids::{CellId, Digest};
 use cellctl::domain::plan::{Desired, Plan, file};
 use cellctl::ops::apply::{ApplyReport, Concurrency, Options, apply};
-use cellctl::ops::lease::Claim;
+use cellctl::ops::lease::{Claim, HeldLease};
 use cellctl::ops::plan::{Request, plan};
 use cellctl::ops::{ErrorKind, OpError};
+use cellctl::ports::JournalEntry;
 use tokio::sync::watch;
 use world::{Fault, Sim, stack_of};
 
@@ -221,6 +222,58 @@ async fn of_two_applies_at_once_one_is_locked_out_and_no_stack_is_made_twice() {
     let done = outcomes.iter().filter(|o| matches!(o, Ok(r) if r.exit_code() == 0)).count();
     assert_eq!((locked, done), (1, 1), "{outcomes:?}");
     check(&sim, 1, 0, "two at once");
+}
+
+fn claim(holder: &str) -> Claim {
+    Claim { holder: holder.to_owned(), purpose: "a test".to_owned(), ci_url: None }
+}
+
+async fn take(sim: &Sim, holder: &str) -> Result<HeldLease, OpError> {
+    let world = sim.world();
+    HeldLease::take(world.control, world.clock, &claim(holder)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_robs_no_living_holder() {
+    let sim = Sim::new();
+    let held = take(&sim, "slow clock").await.expect("free");
+    for ahead_ms in [61_000, 120_000, 299_000] {
+        let refused = take(&sim.ahead(ahead_ms), "fast clock").await.err().expect("held");
+        assert_eq!(refused.kind, ErrorKind::Locked, "{ahead_ms}");
+        assert!(!held.is_lost(), "{ahead_ms}");
+    }
+    held.release().await.expect("given back");
+    take(&sim.ahead(120_000), "fast clock").await.expect("free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lease_of_a_dead_holder_is_taken_over_and_its_token_counts_no_more() {
+    let sim = Sim::new();
+    let dead = take(&sim, "dead").await.expect("free");
+    let old = dead.lease().clone();
+    drop(dead);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(take(&sim, "early").await.err().map(|e| e.kind), Some(ErrorKind::Locked));
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    let next = take(&sim, "next").await.expect("taken over");
+    assert!(next.lease().token > old.token);
+    let entry = JournalEntry { seq: 1, at_ms: 0, event: "late".to_owned(), body: serde_json::Value::Null };
+    assert!(sim.world().control.append("journal", &entry, &old).await.is_err());
+    assert!(sim.world().control.append("journal", &entry, next.lease()).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_who_cannot_renew_counts_its_lease_as_lost_in_time() {
+    let sim = Sim::new();
+    let held = take(&sim, "cut off").await.expect("free");
+    sim.cut_off(true);
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert!(!held.is_lost(), "the lease still runs");
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert!(held.is_lost());
+    sim.cut_off(false);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert!(!held.is_lost(), "nobody else took it, and it was renewed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,6 +55,7 @@ struct State {
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
     randoms: u32,
+    cut_off: bool,
     creates: BTreeMap<String, usize>,
     executes: BTreeMap<String, usize>,
 }
@@ -66,11 +67,18 @@ pub(crate) struct Sim {
     fault: Option<(usize, Fault)>,
     crashed: Arc<Notify>,
     start: tokio::time::Instant,
+    ahead_ms: i64,
 }
 
 impl Sim {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::default(), fault: None, crashed: Arc::default(), start: tokio::time::Instant::now() }
+        let start = tokio::time::Instant::now();
+        Self { state: Arc::default(), fault: None, crashed: Arc::default(), start, ahead_ms: 0 }
+    }
+
+    /// The same world, seen from a machine whose clock is ahead.
+    pub(crate) fn ahead(&self, ahead_ms: i64) -> Self {
+        Self { ahead_ms, ..self.healthy() }
     }
 
     /// The same world, in which the `nth` call from now (from 1) goes wrong.
@@ -115,6 +123,11 @@ impl Sim {
             stack.content.push_str(" meddled");
             stack.changed_at_ms = now_ms;
         }
+    }
+
+    /// Whether the lock can be written.
+    pub(crate) fn cut_off(&self, cut_off: bool) {
+        self.state().cut_off = cut_off;
     }
 
     pub(crate) fn world(&self) -> World {
@@ -400,6 +413,9 @@ impl Control for Sim {
 
     async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()> {
         self.call("PutItem", |state, _| {
+            if state.cut_off {
+                return Err(error(CallErrorKind::Unreachable, "PutItem", "no way there"));
+            }
             if state.lease.as_ref() != seen && state.lease.as_ref() != Some(next) {
                 return Err(error(CallErrorKind::Conflict, "PutItem", "the lock was changed"));
             }
@@ -499,7 +515,7 @@ impl Packages for Sim {
 #[async_trait]
 impl Clock for Sim {
     fn now_ms(&self) -> i64 {
-        1_700_000_000_000 + i64::try_from(self.monotonic_ms()).expect("short")
+        1_700_000_000_000 + self.ahead_ms + i64::try_from(self.monotonic_ms()).expect("short")
     }
 
     fn monotonic_ms(&self) -> u64 {
