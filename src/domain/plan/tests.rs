@@ -80,10 +80,10 @@ fn observed(status: &str) -> Observation {
     }
 }
 
-fn plan_of(wanted: Vec<Desired>, observed: &Observation, changes: Vec<ResourceChange>, allowed: &[&str]) -> Plan {
+fn plan_of(wanted: Vec<Desired>, observed: &Observation, changes: &[ResourceChange], allowed: &[&str]) -> Plan {
     let defined = wanted.iter().map(|d| d.cell.clone()).collect();
     let bodies = wanted.iter().map(|d| (d.template.clone(), Arc::from("body"))).collect();
-    let diffs: Diffs = wanted.iter().filter_map(|d| needs(d, observed)).map(|pair| (pair, changes.clone())).collect();
+    let diffs: Diffs = wanted.iter().filter_map(|d| needs(d, observed)).map(|pair| (pair, changes.to_vec())).collect();
     let allowed: BTreeSet<String> = allowed.iter().map(|a| (*a).to_owned()).collect();
     make(Inputs {
         fleet: "shop",
@@ -116,7 +116,7 @@ fn change(kind: ChangeKind, stateful: bool) -> ResourceChange {
 
 /// What is decided about the one cell.
 fn decided(template: &str, observed: &Observation) -> (Action, Option<Blocked>) {
-    let plan = plan_of(vec![desired("cell-1", template)], observed, Vec::new(), &[]);
+    let plan = plan_of(vec![desired("cell-1", template)], observed, &[], &[]);
     match plan.steps.first() {
         None => (Action::None, None),
         Some(step) => (step.action, step.blocked.clone()),
@@ -165,7 +165,7 @@ fn what_others_did_is_seen() {
 fn a_stack_does_not_move() {
     let mut wanted = desired("cell-1", "v1");
     wanted.place = place("us-east-1");
-    let plan = plan_of(vec![wanted], &observed("CREATE_COMPLETE"), Vec::new(), &[]);
+    let plan = plan_of(vec![wanted], &observed("CREATE_COMPLETE"), &[], &[]);
     assert_eq!(plan.steps[0].blocked, Some(Blocked::Moved { from: "eu-central-1".to_owned() }));
 }
 
@@ -176,14 +176,14 @@ fn what_holds_data_is_replaced_or_removed_only_when_it_is_named() {
         let changes = vec![change(kind, true)];
         let of = |allowed: &[&str]| {
             let wanted = vec![desired("cell-1", "v2")];
-            plan_of(wanted, &observed("CREATE_COMPLETE"), changes.clone(), allowed).steps[0].action
+            plan_of(wanted, &observed("CREATE_COMPLETE"), &changes, allowed).steps[0].action
         };
         assert_eq!(of(&[]), Action::Blocked);
         assert_eq!(of(&["cell-2/OrdersTable"]), Action::Blocked);
         assert_eq!(of(&["cell-1/OrdersTable"]), Action::Update);
     }
     let harmless = vec![change(ChangeKind::Removed, false)];
-    let plan = plan_of(vec![desired("cell-1", "v2")], &observed("CREATE_COMPLETE"), harmless, &[]);
+    let plan = plan_of(vec![desired("cell-1", "v2")], &observed("CREATE_COMPLETE"), &harmless, &[]);
     assert_eq!(plan.steps[0].action, Action::Update);
 }
 
@@ -198,7 +198,7 @@ fn equal_changes_are_one_group_and_the_worst_comes_first() {
     there.stacks.insert(cell("cell-3"), stack("cell-3", "ROLLBACK_COMPLETE"));
     let mut wanted: Vec<Desired> = names.iter().map(|name| desired(name, "v2")).collect();
     wanted.push(desired("cell-4", "v2"));
-    let plan = plan_of(wanted, &there, vec![change(ChangeKind::Modified, true)], &[]);
+    let plan = plan_of(wanted, &there, &[change(ChangeKind::Modified, true)], &[]);
     let groups = groups(&plan);
     let seen: Vec<(Risk, usize, u64)> = groups.iter().map(|g| (g.risk, g.cells.len(), g.tenants)).collect();
     assert_eq!(seen, [(Risk::Blocked, 1, 10), (Risk::Modification, 2, 20), (Risk::Creation, 1, 0)]);
@@ -212,14 +212,14 @@ fn cells_without_a_definition_are_told_and_left_alone() {
     let mut deleted = record("deleted", "v1");
     deleted.state = CellState::Deleted;
     there.records.insert(cell("deleted"), deleted);
-    let plan = plan_of(vec![desired("cell-1", "v1")], &there, Vec::new(), &[]);
+    let plan = plan_of(vec![desired("cell-1", "v1")], &there, &[], &[]);
     assert_eq!(plan.orphans, [cell("gone")]);
     assert!(!plan.has_changes());
 }
 
 #[test]
 fn a_token_is_of_one_step_from_one_state_in_one_attempt() {
-    let step = plan_of(vec![desired("cell-1", "v2")], &observed("CREATE_COMPLETE"), Vec::new(), &[]).steps.remove(0);
+    let step = plan_of(vec![desired("cell-1", "v2")], &observed("CREATE_COMPLETE"), &[], &[]).steps.remove(0);
     let token = step.token("apply", 1);
     assert_eq!(token, step.token("apply", 1));
     let mut moved_on = step.clone();
@@ -250,7 +250,7 @@ proptest! {
             wanted.push(desired(&name, &format!("v{}", versions[number])));
         }
         let count = wanted.len();
-        let plan = plan_of(wanted, &there, Vec::new(), &[]);
+        let plan = plan_of(wanted, &there, &[], &[]);
         prop_assert_eq!(plan.steps.len() + plan.unchanged, count);
         let names: BTreeSet<_> = plan.steps.iter().map(|s| &s.desired.cell).collect();
         prop_assert_eq!(names.len(), plan.steps.len());
@@ -263,7 +263,7 @@ proptest! {
 
     #[test]
     fn an_altered_plan_file_is_never_read_as_a_plan(at in 0_usize..10_000, byte in 32_u8..127) {
-        let plan = plan_of(vec![desired("cell-1", "v2")], &observed("CREATE_COMPLETE"), Vec::new(), &[]);
+        let plan = plan_of(vec![desired("cell-1", "v2")], &observed("CREATE_COMPLETE"), &[], &[]);
         let (text, digest) = write(&plan).expect("written");
         let (_, again) = read(&text).expect("read back");
         prop_assert_eq!(&digest, &again);
