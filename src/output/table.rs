@@ -25,8 +25,16 @@ pub fn plain(text: impl Into<String>) -> Field {
     (text.into(), Tone::Plain)
 }
 
-/// A table with headings. It is as wide as the terminal at the most; long texts are wrapped.
+/// Columns that are never left out.
+const COLUMNS_MIN: usize = 3;
+/// Blanks between two columns.
+const GAP: usize = 2;
+
+/// A table with headings, the most important column first. It is as wide as the terminal at the most: columns that do
+/// not fit are left out from the right, down to three; then long texts are wrapped. Machines get all with `--output`.
 pub fn table(headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
+    let columns = width().map_or(headings.len(), |width| fitting(headings, &rows, usize::from(width)));
+    let headings = &headings[..columns];
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !style.is_colored() {
@@ -37,13 +45,25 @@ pub fn table(headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
     }
     table.set_header(headings.iter().map(|h| Cell::new(h.to_uppercase())));
     for row in rows {
-        table.add_row(row.into_iter().map(|(text, tone)| cell(&text, tone, style)));
+        table.add_row(row.into_iter().take(columns).map(|(text, tone)| cell(&text, tone, style)));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
+}
+
+/// Number of columns that fit into `width` characters.
+fn fitting(headings: &[&str], rows: &[Vec<Field>], width: usize) -> usize {
+    let widest = |column: usize| {
+        let fields = rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.chars().count());
+        fields.chain([headings[column].chars().count()]).max().unwrap_or(0) + GAP
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(widest).collect();
+    let fits = |columns: &usize| widths[..*columns].iter().sum::<usize>() <= width;
+    let least = COLUMNS_MIN.min(headings.len());
+    (least..=headings.len()).rev().find(fits).unwrap_or(least)
 }
 
 fn cell(text: &str, tone: Tone, style: Style) -> Cell {
@@ -63,4 +83,20 @@ fn cell(text: &str, tone: Tone, style: Style) -> Cell {
 fn width() -> Option<u16> {
     use std::io::IsTerminal as _;
     std::io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_do_not_fit_are_left_out_from_the_right() {
+        let headings = ["cell", "type", "state", "region"];
+        let rows = vec![["cell-1", "shared", "active", "eu-central-1"].map(plain).to_vec()];
+        // 8 + 8 + 8 + 14 characters with the gaps.
+        for (width, columns) in [(38, 4), (37, 3), (24, 3), (5, 3)] {
+            assert_eq!(fitting(&headings, &rows, width), columns, "{width}");
+        }
+        assert_eq!(fitting(&headings[..2], &rows, 5), 2);
+    }
 }

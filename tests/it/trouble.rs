@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::scripted::{Builder, ErrorKind, External, Preload};
+use crate::support::scripted::{Builder, Drift, ErrorKind, External, Preload};
 use crate::support::stage::{Ran, STATELESS, Stage, TEMPLATE};
 
 fn plain(builder: Builder, _: &str) -> Builder {
@@ -161,4 +161,18 @@ fn a_large_template_goes_through_the_bucket() {
     let create = calls.iter().find(|call| call.action == "CreateStack").expect("a create");
     assert!(create.params["TemplateURL"].contains(&format!("cellctl-{}-111122223333-eu-central-1", stage.fleet)));
     assert!(!create.params.contains_key("TemplateBody"));
+}
+
+#[test]
+fn drift_is_shown_with_its_values_and_nothing_is_reverted() {
+    let stage = Stage::of_one(STATELESS, plain);
+    stage.apply(&[]).ends(0);
+    stage.run(&["cell", "drift"]).ends(0).says(&["one in sync"]);
+    let difference = Some(("/DisplayName".to_owned(), "one".to_owned(), "mine".to_owned()));
+    let drift = Drift { status: "MODIFIED", difference };
+    stage.cloudformation.drift(&stage.stack("one"), "Alerts", drift).expect("a stack");
+    let before = stage.cloudformation.writes().len();
+    let ran = stage.run(&["cell", "drift", "one"]).ends(2);
+    ran.says(&["one drifted", "Alerts", "/DisplayName: template one, actual mine", "Nothing was changed."]);
+    assert_eq!(stage.cloudformation.writes().len(), before);
 }
