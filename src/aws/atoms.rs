@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use crate::domain::fleet::Place;
 use crate::ports::{Atoms, CallError, CallErrorKind, Called, Clock, Content};
 
-use super::call::{Call, Caller};
+use super::call::{Call, Caller, absent_is_fine};
 use super::clients::Clients;
 
 const TABLE: &str = "AWS::DynamoDB::Table";
@@ -95,13 +95,6 @@ fn call(operation: &'static str, place: &Place, name: &str) -> Call {
 
 fn gone(error: CallError) -> Called<Content> {
     if error.kind == CallErrorKind::NotFound { Ok(Content::Gone) } else { Err(error) }
-}
-
-fn absent_is_fine(outcome: Called<()>) -> Called<()> {
-    match outcome {
-        Err(error) if error.kind == CallErrorKind::NotFound => Ok(()),
-        other => other,
-    }
 }
 
 #[async_trait]

@@ -117,3 +117,11 @@ fn with(rate: Option<&Arc<Mutex<Aimd>>>, change: impl FnOnce(&mut Aimd)) {
 fn error(call: Call, failed: Failure) -> CallError {
     CallError { kind: failed.kind, operation: call.operation, subject: call.subject, message: failed.message }
 }
+
+/// For calls that remove something: what is not there is as gone as it is to be.
+pub(crate) fn absent_is_fine(outcome: Called<()>) -> Called<()> {
+    match outcome {
+        Err(error) if error.kind == CallErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -11,10 +11,10 @@ use aws_sdk_cloudformation::types;
 use crate::domain::fleet::Place;
 use crate::domain::stack::{StackDetail, StackEvent, StackResource, StackSummary};
 use crate::ports::{
-    CallError, CallErrorKind, Called, ChangeSetState, DriftState, DriftedResource, StackRequest, Stacks, TemplateText,
+    CallErrorKind, Called, ChangeSetState, DriftState, DriftedResource, StackRequest, Stacks, TemplateText,
 };
 
-use super::call::{Call, Caller};
+use super::call::{Call, Caller, absent_is_fine};
 use super::clients::Clients;
 use super::stack_values as values;
 
@@ -319,12 +319,5 @@ fn unfinished(status: Option<&types::ChangeSetStatus>, reason: Option<&str>) -> 
         }
         "FAILED" => Some(ChangeSetState::Failed(reason.to_owned())),
         _ => Some(ChangeSetState::Pending),
-    }
-}
-
-fn absent_is_fine(result: Result<(), CallError>) -> Called<()> {
-    match result {
-        Err(error) if error.kind == CallErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }

@@ -122,9 +122,7 @@ async fn list(session: &Session) -> Ran {
 }
 
 async fn show(session: &Session, cell: &CellId) -> Ran {
-    let fleet = context::fleet(session)?;
-    let world = context::world(session, &fleet, None).await?;
-    crate::ops::plan::require_control(&world, fleet.name.as_str()).await?;
+    let (fleet, world) = context::controlled(session).await?;
     let found = view::show(&world, &fleet, cell).await?;
     session.printer.result("cellctl.cell/v1", &found, |style| show_cells::show(&found, style));
     Ok(0)
@@ -145,9 +143,7 @@ async fn create(session: &Session, args: CreateArgs) -> Ran {
 }
 
 async fn set_state(session: &Session, cell: &CellId, wanted: CellState) -> Ran {
-    let fleet = context::fleet(session)?;
-    let world = context::world(session, &fleet, None).await?;
-    crate::ops::plan::require_control(&world, fleet.name.as_str()).await?;
+    let (fleet, world) = context::controlled(session).await?;
     context::confirm(session, &format!("Make cell {cell} {}?", wanted.as_str()))?;
     let claim = context::claim(session, format!("making cell {cell} {}", wanted.as_str()));
     let before = state::set(&world, &fleet, cell, wanted, &claim).await?;
@@ -163,9 +159,7 @@ async fn set_state(session: &Session, cell: &CellId, wanted: CellState) -> Ran {
 }
 
 async fn remove(session: &Session, args: &DeleteArgs) -> Ran {
-    let fleet = context::fleet(session)?;
-    let world = context::world(session, &fleet, None).await?;
-    crate::ops::plan::require_control(&world, fleet.name.as_str()).await?;
+    let (fleet, world) = context::controlled(session).await?;
     delete::check(&world, &fleet, &args.cell, args.cell_zero).await?;
     let question = format!("Delete cell {} of fleet {}? Its tables and queues stay behind.", args.cell, fleet.name);
     context::confirm(session, &question)?;
@@ -190,9 +184,7 @@ async fn remove(session: &Session, args: &DeleteArgs) -> Ran {
 }
 
 async fn repair(session: &Session, args: RecoverArgs) -> Ran {
-    let fleet = context::fleet(session)?;
-    let world = context::world(session, &fleet, None).await?;
-    crate::ops::plan::require_control(&world, fleet.name.as_str()).await?;
+    let (fleet, world) = context::controlled(session).await?;
     let choices = Choices { skip: args.skip, retain: args.retain };
     let found = recover::look(&world, &fleet, &args.cell, &choices).await?;
     let sentence = sentence(&found.remedy);

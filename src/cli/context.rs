@@ -45,35 +45,20 @@ pub struct Rendered {
 
 /// Reads the definitions alone, and tells their warnings.
 pub fn fleet(session: &Session) -> Result<Fleet, OpError> {
-    let (fleet, warnings) = fleet_and_warnings(session)?;
-    if !warnings.is_empty() {
-        session.printer.note(findings::text(&warnings, session.printer.style_err()).trim_end());
-    }
-    Ok(fleet)
-}
-
-fn fleet_and_warnings(session: &Session) -> Result<(Fleet, Vec<Finding>), OpError> {
     let loaded = definitions::load(&session.global.cells).map_err(load_error)?;
+    if !loaded.warnings.is_empty() {
+        session.printer.note(findings::text(&loaded.warnings, session.printer.style_err()).trim_end());
+    }
     let mut fleet = loaded.fleet;
     if session.global.local {
         forget_accounts(&mut fleet);
     }
-    Ok((fleet, loaded.warnings))
+    Ok(fleet)
 }
 
 /// Reads definitions, templates and function code.
 pub fn load(session: &Session) -> Result<Loaded, OpError> {
     let fleet = fleet(session)?;
-    load_templates(session, fleet)
-}
-
-/// The same, without telling warnings.
-pub fn load_quietly(session: &Session) -> Result<Loaded, OpError> {
-    let (fleet, _) = fleet_and_warnings(session)?;
-    load_templates(session, fleet)
-}
-
-fn load_templates(session: &Session, fleet: Fleet) -> Result<Loaded, OpError> {
     load_from(fleet, &session.global.templates)
 }
 
@@ -222,6 +207,14 @@ pub async fn world(session: &Session, fleet: &Fleet, packager: Option<Arc<Packag
     let endpoint = if session.global.local { Some(local_endpoint(session).await?) } else { None };
     let packager = packager.unwrap_or_else(|| Arc::new(Packager::new(code_root(&session.global.templates))));
     Ok(wire::world(endpoint, fleet, packager, reporter))
+}
+
+/// The fleet and its world, for commands that need the control table.
+pub async fn controlled(session: &Session) -> Result<(Fleet, World), OpError> {
+    let fleet = fleet(session)?;
+    let world = world(session, &fleet, None).await?;
+    crate::ops::plan::require_control(&world, fleet.name.as_str()).await?;
+    Ok((fleet, world))
 }
 
 async fn local_endpoint(session: &Session) -> Result<String, OpError> {

@@ -4,6 +4,7 @@
 //! dummy credentials; nothing of the environment leads it to an account.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use include_dir::{Dir, include_dir};
@@ -19,7 +20,7 @@ use crate::ops::{ErrorKind, OpError, World};
 use crate::output::{self, cells, report};
 use crate::wire;
 
-use super::context;
+use super::context::{self, Loaded};
 use super::plan::encode;
 use super::{Ran, Session};
 
@@ -76,7 +77,7 @@ struct Demo<'a> {
 impl Demo<'_> {
     async fn play(&self) -> Ran {
         let fleet = self.fleet()?;
-        let world = self.world(&fleet)?;
+        let world = self.world(&self.loaded()?);
         heading(self.session, "cellctl init: the control stack");
         for stack in init(&world, &fleet).await? {
             self.session.printer.data(&format!("created {} in {}", stack.stack, stack.region));
@@ -103,16 +104,19 @@ impl Demo<'_> {
         Ok(fleet)
     }
 
-    fn world(&self, fleet: &Fleet) -> Result<World, OpError> {
-        let loaded = context::load_from(fleet.clone(), &self.dir.join("templates"))?;
+    fn loaded(&self) -> Result<Loaded, OpError> {
+        context::load_from(self.fleet()?, &self.dir.join("templates"))
+    }
+
+    fn world(&self, loaded: &Loaded) -> World {
         let reporter = output::progress::reporter(&self.session.printer);
-        Ok(wire::world(Some(self.endpoint.clone()), fleet, loaded.packager, reporter))
+        wire::world(Some(self.endpoint.clone()), &loaded.fleet, Arc::clone(&loaded.packager), reporter)
     }
 
     /// Plans and applies; `expected` names the one cell that may change, where only one may.
     async fn apply(&self, expected: &str) -> Result<(), OpError> {
-        let loaded = context::load_from(self.fleet()?, &self.dir.join("templates"))?;
-        let world = self.world(&loaded.fleet)?;
+        let loaded = self.loaded()?;
+        let world = self.world(&loaded);
         let chosen: Vec<_> = loaded.fleet.cells.iter().collect();
         let plan = plan(&world, loaded.request(self.session, &chosen, std::collections::BTreeSet::new())?).await?;
         let (_, digest) = encode(&plan)?;

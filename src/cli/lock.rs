@@ -32,9 +32,7 @@ struct Report {
 
 /// Carries out the command.
 pub async fn run(args: &LockArgs, session: &Session) -> Ran {
-    let fleet = context::fleet(session)?;
-    let world = context::world(session, &fleet, None).await?;
-    crate::ops::plan::require_control(&world, fleet.name.as_str()).await?;
+    let (_, world) = context::controlled(session).await?;
     let lease = world.control.lease().await?;
     let lease = match args.command {
         LockCommand::Show => lease,

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::domain::finding::Finding;
+use crate::domain::fleet::Fleet;
 use crate::fs::definitions::{self, LoadError};
 use crate::output::findings;
 
@@ -33,7 +34,7 @@ pub fn run(args: &ValidateArgs, session: &Session) -> Ran {
         Ok(loaded) => {
             let mut report = Report { valid: true, cells: loaded.fleet.cells.len(), findings: loaded.warnings };
             if !args.definitions_only
-                && let Err(error) = rendered(session)
+                && let Err(error) = rendered(loaded.fleet, session)
             {
                 if error.findings.is_empty() {
                     return Err(error);
@@ -54,9 +55,12 @@ pub fn run(args: &ValidateArgs, session: &Session) -> Ran {
     Ok(u8::from(!report.valid))
 }
 
-/// Renders every cell; the warnings of the definitions have been told already.
-fn rendered(session: &Session) -> Result<(), crate::ops::OpError> {
-    let loaded = context::load_quietly(session)?;
+/// Renders every cell.
+fn rendered(mut fleet: Fleet, session: &Session) -> Result<(), crate::ops::OpError> {
+    if session.global.local {
+        context::forget_accounts(&mut fleet);
+    }
+    let loaded = context::load_from(fleet, &session.global.templates)?;
     let cells: Vec<_> = loaded.fleet.cells.iter().collect();
     loaded.render(&cells).map(|_| ())
 }

@@ -184,6 +184,13 @@ impl Digest {
     }
 }
 
+/// The deterministic token of a request: the same parts give the same request. At most 128 letters, digits and hyphens
+/// (CloudFormation API reference, `ClientRequestToken`).
+pub fn request_token<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let digest = Digest::of_parts(parts.into_iter().map(str::as_bytes));
+    format!("cellctl-{}", &digest.as_str()[..40])
+}
+
 impl TryFrom<String> for Digest {
     type Error = InvalidId;
 

@@ -192,6 +192,13 @@ pub fn first_cause(stack: &StackName, events: &[StackEvent], starts: &[&str]) ->
     failures(stack, events, starts).first().map(|failed| failed.cause())
 }
 
+impl StackSummary {
+    /// Why the last operation ended as it did: the cause that the events name, else what the service says of the stack.
+    pub fn why(&self, cause: Option<String>) -> String {
+        cause.or_else(|| self.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned())
+    }
+}
+
 impl StackEvent {
     /// The failure in words: the resource, its type, and why.
     pub fn cause(&self) -> String {

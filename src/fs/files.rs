@@ -3,27 +3,28 @@
 use std::io::Write;
 use std::path::Path;
 
+use tempfile::NamedTempFile;
+
 /// Largest plan file that is read, in bytes: 10,000 cells with as many templates stay below it.
 const PLAN_BYTES_MAX: u64 = 1 << 30;
 
 /// Writes a file in one step: a full disk or a kill leaves the old one, or none.
 pub fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".cellctl-").tempfile_in(dir)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    staged(path, text)?.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Writes a file that must not be there yet.
 pub fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
+    staged(path, text)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
+}
+
+/// The whole text on disk beside its place; it goes away unless it is put there.
+fn staged(path: &Path, text: &str) -> std::io::Result<NamedTempFile> {
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".cellctl-").tempfile_in(dir)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(path).map_err(|error| error.error)?;
-    Ok(())
+    Ok(file)
 }
 
 /// Reads a plan file.

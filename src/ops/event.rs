@@ -89,11 +89,6 @@ pub enum Event {
         /// How long it took, in milliseconds.
         duration_ms: u64,
     },
-    /// Somebody asked to stop: what is under way is finished, nothing new is begun.
-    StopRequested {
-        /// Cells under way.
-        running: usize,
-    },
     /// Something worth knowing that fits nowhere else.
     Noted {
         /// The sentence.

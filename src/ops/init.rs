@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
-use crate::domain::ids::{Digest, StackName};
+use crate::domain::ids::{StackName, request_token};
 use crate::domain::stack::{CHANGE_STARTS, Phase, StackDetail, first_cause};
 use crate::ports::{CallErrorKind, ChangeSetState, StackRequest, TemplateText};
 
@@ -17,7 +17,7 @@ use super::World;
 use super::error::{ErrorKind, OpError};
 use super::observe::FLEET_TAG;
 use super::plan::accounts;
-use super::poll::{Before, Poller, Wanted};
+use super::poll::{Before, CLOCK_SLACK_MS, Poller, Wanted};
 
 /// The template of the control stack and of the artifact stacks.
 pub const CONTROL_TEMPLATE: &str = include_str!("control_stack.yaml");
@@ -130,7 +130,6 @@ fn request(fleet: &Fleet, stack: &StackName, control: bool, changed_at_ms: i64) 
     let mut tags = fleet.tags.clone();
     tags.insert(FLEET_TAG.to_owned(), fleet.name.to_string());
     let seed = format!("{stack} {word} {tags:?} {changed_at_ms}");
-    let token = Digest::of_parts([CONTROL_TEMPLATE.as_bytes(), seed.as_bytes()]);
     StackRequest {
         stack: stack.clone(),
         template: TemplateText::Inline(CONTROL_TEMPLATE.to_owned()),
@@ -140,7 +139,7 @@ fn request(fleet: &Fleet, stack: &StackName, control: bool, changed_at_ms: i64) 
         ]),
         tags,
         capabilities: Vec::new(),
-        token: format!("cellctl-{}", &token.as_str()[..40]),
+        token: request_token([CONTROL_TEMPLATE, seed.as_str()]),
     }
 }
 
@@ -231,7 +230,7 @@ async fn settle(
     token: Option<String>,
 ) -> Result<(), OpError> {
     let cell = "control".parse().map_err(|e| OpError::new(ErrorKind::Failed, format!("{e}")))?;
-    let since_ms = world.clock.now_ms() - 5_000;
+    let since_ms = world.clock.now_ms() - CLOCK_SLACK_MS;
     let wanted =
         Wanted { cell, place: place.clone(), stack: stack.clone(), stack_id: id.to_owned(), before, token, since_ms };
     let summary = Poller::new(world.clone()).settled(wanted).await?;
@@ -240,7 +239,7 @@ async fn settle(
     }
     let events = world.stacks.events(place, id, since_ms).await.unwrap_or_default();
     let cause = first_cause(&summary.name, &events, &CHANGE_STARTS);
-    let why = cause.or(summary.reason).unwrap_or_else(|| "the service gives no reason".to_owned());
+    let why = summary.why(cause);
     let kind = if summary.status.is_rollback() { ErrorKind::RolledBack } else { ErrorKind::Failed };
     Err(OpError::new(kind, format!("stack {stack} ended in {}: {why}", summary.status))
         .hint("mend the cause, delete the stack if it is an empty shell, then run `cellctl init` again"))

@@ -36,6 +36,9 @@ const TRACELESS_MS_MAX: u64 = 120_000;
 /// Polls in a row that do not find a stack, after which it is gone.
 const MISSING_POLLS: u32 = 3;
 
+/// Clocks of the caller and of the service may differ by this much, in milliseconds, when events are looked at.
+pub const CLOCK_SLACK_MS: i64 = 5_000;
+
 /// A stack as it was before an operation.
 #[derive(Debug, Clone)]
 pub struct Before {

@@ -68,9 +68,6 @@ fn line(event: &Event, style: Style) -> Option<String> {
         Event::CellFinished { cell, action, outcome, reason, duration_ms, .. } => {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
-        Event::StopRequested { running } => {
-            Some(format!("stopping: {} under way are finished first", counted(*running, "cell")))
-        }
         Event::Noted { message } => Some(message.clone()),
     }
 }
@@ -199,13 +196,7 @@ impl Reporter for Bars {
             Event::CellFinished { cell, .. } => self.cell_finished(cell),
             _ => {}
         }
-        let shown = matches!(
-            event,
-            Event::CellFinished { .. }
-                | Event::ArtifactStored { .. }
-                | Event::StopRequested { .. }
-                | Event::Noted { .. }
-        );
+        let shown = matches!(event, Event::CellFinished { .. } | Event::ArtifactStored { .. } | Event::Noted { .. });
         let failed = matches!(event, Event::ResourceChanged { status, .. } if status.ends_with("_FAILED"));
         if let Some(line) = line(event, self.style).filter(|_| shown || failed) {
             self.print(&line);

@@ -48,12 +48,14 @@ pub fn needs_diff(desired: &Desired, observed: &Observation) -> Option<(Digest, 
     let record = observed.records.get(&desired.cell);
     let stack = observed.stacks.get(&desired.cell)?;
     let (action, _, _) = classify(desired, Some(stack), record, None);
-    if action != Action::Update {
-        return None;
-    }
-    let from =
-        record.and_then(|r| r.applied.as_ref()).map_or_else(|| unknown_template(&stack.id), |a| a.template.clone());
-    Some((from, desired.template.clone()))
+    (action == Action::Update).then(|| templates(desired, stack, record))
+}
+
+/// The template of the stack and the one that is wanted.
+fn templates(desired: &Desired, stack: &ObservedStack, record: Option<&CellRecord>) -> (Digest, Digest) {
+    let applied = record.and_then(|r| r.applied.as_ref());
+    let from = applied.map_or_else(|| unknown_template(&stack.id), |a| a.template.clone());
+    (from, desired.template.clone())
 }
 
 /// Stands for the template of a stack that no record describes.
@@ -126,7 +128,8 @@ fn step(desired: Desired, observed: &Observation, diffs: &mut DiffTable, allowed
     let stack = observed.stacks.get(&desired.cell);
     let foreign = observed.foreign_tables.get(&desired.cell);
     let (mut action, reason, mut blocked) = classify(&desired, stack, record, foreign);
-    let diff = needs_diff(&desired, observed).and_then(|pair| diffs.find(pair));
+    let updated = stack.filter(|_| action == Action::Update);
+    let diff = updated.and_then(|stack| diffs.find(templates(&desired, stack, record)));
     let allowed = allowed_of(&desired.cell, allowed);
     if let Some(atoms) = diff.and_then(|index| endangered(&diffs.list[index].changes, &allowed)) {
         action = Action::Blocked;

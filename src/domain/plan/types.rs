@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::fleet::Place;
-use crate::domain::ids::{AccountId, CellId, Digest, Region, StackName};
+use crate::domain::ids::{AccountId, CellId, Digest, Region, StackName, request_token};
 use crate::domain::record::CellRecord;
 use crate::domain::stack::{StackStatus, Stuck};
 use crate::domain::template::ResourceChange;
@@ -228,8 +228,7 @@ impl Step {
             changed.as_str(),
             attempt.as_str(),
         ];
-        let digest = Digest::of_parts(parts.iter().map(|p| p.as_bytes()));
-        format!("cellctl-{}", &digest.as_str()[..40])
+        request_token(parts)
     }
 }
 

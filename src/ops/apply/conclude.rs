@@ -87,8 +87,7 @@ impl Executor<'_> {
     /// Tells why an operation failed, and records it.
     pub(super) async fn failure(&self, step: &Step, summary: &StackSummary, since_ms: i64) -> Trouble {
         let cause = self.first_failure(step, summary, since_ms).await;
-        let reason =
-            cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
+        let reason = summary.why(cause);
         if let Err(error) = self.record_failed(step, summary, &reason).await {
             tracing::warn!(%error, cell = %step.desired.cell, "the failure could not be recorded");
         }

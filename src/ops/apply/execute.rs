@@ -14,7 +14,7 @@ use crate::ops::error::OpError;
 use crate::ops::event::{Event, Outcome};
 use crate::ops::lease::HeldLease;
 use crate::ops::observe::{CELL_TAG, FLEET_TAG};
-use crate::ops::poll::{Before, Poller, Wanted};
+use crate::ops::poll::{Before, CLOCK_SLACK_MS, Poller, Wanted};
 use crate::ports::{CallError, CallErrorKind, Called, ChangeSetState, StackRequest, TemplateText};
 
 use super::Options;
@@ -23,8 +23,6 @@ use super::guard;
 use super::journal::Journal;
 use super::report::CellResult;
 
-/// Clocks of the caller and of the service may differ by this much, in milliseconds, when events are looked at.
-const CLOCK_SLACK_MS: i64 = 5_000;
 /// For how long a change set may be worked out, in milliseconds.
 const CHANGE_SET_MS_MAX: i64 = 300_000;
 

@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use crate::domain::definition::CellType;
 use crate::domain::fleet::{Fleet, Place};
-use crate::domain::ids::{CellId, Digest};
+use crate::domain::ids::{CellId, request_token};
 use crate::domain::record::{CellRecord, CellState};
 use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, first_cause};
 use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
-use crate::ops::poll::{Before, Poller, Wanted};
+use crate::ops::poll::{Before, CLOCK_SLACK_MS, Poller, Wanted};
 use crate::ports::Content;
 
 use super::view::{place_of, unknown_cell};
@@ -144,10 +144,9 @@ async fn remove_stack(
     if detail.protected {
         world.stacks.protect(place, id, false).await?;
     }
-    let since_ms = world.clock.now_ms() - 5_000;
+    let since_ms = world.clock.now_ms() - CLOCK_SLACK_MS;
     let attempt = attempt.to_string();
-    let token = Digest::of_parts([b"delete".as_slice(), id.as_bytes(), attempt.as_bytes()]);
-    let token = format!("cellctl-{}", &token.as_str()[..40]);
+    let token = request_token(["delete", id.as_str(), attempt.as_str()]);
     world.stacks.delete(place, id, &[], &token).await?;
     let wanted = Wanted {
         cell: name.clone(),
@@ -164,7 +163,7 @@ async fn remove_stack(
     }
     let events = world.stacks.events(place, id, since_ms).await.unwrap_or_default();
     let cause = first_cause(&summary.name, &events, &RECOVERY_STARTS);
-    let why = cause.or(summary.reason).unwrap_or_else(|| "the service gives no reason".to_owned());
+    let why = summary.why(cause);
     let message = format!("stack {} could not be deleted, it is in {}: {why}", summary.name, summary.status);
     Err(OpError::new(ErrorKind::RollbackFailed, message)
         .hint(format!("remove the cause and run `cellctl cell delete {name}` again, or `cellctl cell recover {name}`")))

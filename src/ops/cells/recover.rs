@@ -10,14 +10,14 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
-use crate::domain::ids::{CellId, Digest};
+use crate::domain::ids::{CellId, request_token};
 use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, StackSummary, Stuck, failures};
 use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ops::observe::{CELL_TAG, FLEET_TAG};
-use crate::ops::poll::{Before, Poller, Wanted};
+use crate::ops::poll::{Before, CLOCK_SLACK_MS, Poller, Wanted};
 use crate::ports::Content;
 
 use super::view::{place_of, unknown_cell};
@@ -256,11 +256,9 @@ pub async fn carry_out(world: &World, recovery: &Recovery, claim: &Claim) -> Res
 async fn act(world: &World, recovery: &Recovery, attempt: u64) -> Result<String, OpError> {
     let (place, id) = (&recovery.place, recovery.summary.id.as_str());
     refuse_changed(world, recovery).await?;
-    let since_ms = world.clock.now_ms() - 5_000;
+    let since_ms = world.clock.now_ms() - CLOCK_SLACK_MS;
     let attempt = attempt.to_string();
-    let token =
-        Digest::of_parts([b"recover".as_slice(), id.as_bytes(), recovery.status.as_bytes(), attempt.as_bytes()]);
-    let token = format!("cellctl-{}", &token.as_str()[..40]);
+    let token = request_token(["recover", id, recovery.status.as_str(), attempt.as_str()]);
     match &recovery.remedy {
         Remedy::DeleteShell { .. } => {
             delete_leftovers(world, recovery).await?;
@@ -327,7 +325,7 @@ async fn still_stuck(world: &World, recovery: &Recovery, summary: &StackSummary,
     let events = world.stacks.events(&recovery.place, &summary.id, since_ms).await.unwrap_or_default();
     let failed = failures(&summary.name, &events, &RECOVERY_STARTS);
     let cause = failed.first().map(|e| e.cause());
-    let why = cause.or_else(|| summary.reason.clone()).unwrap_or_else(|| "the service gives no reason".to_owned());
+    let why = summary.why(cause);
     let names: Vec<&str> = failed.iter().map(|e| e.logical_id.as_str()).collect();
     let option = if matches!(recovery.remedy, Remedy::ContinueRollback { .. }) { "--skip" } else { "--retain" };
     let hint = if names.is_empty() {
