@@ -12,6 +12,7 @@ use crate::aws::clients::{Clients, Target};
 use crate::aws::cloudformation::CloudFormation;
 use crate::aws::control::ControlTable;
 use crate::aws::identity::AwsIdentities;
+use crate::aws::tenants::TenantTables;
 use crate::domain::doc::{Node, Position};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::Digest;
@@ -69,12 +70,17 @@ pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, repo
     let clients = Arc::new(Clients::new(target));
     let caller = Caller::new(Arc::clone(&clock));
     let table = control_table(fleet.name.as_str());
+    let map =
+        Arc::new(TenantTables::new(Arc::clone(&clients), caller.clone(), fleet.control.clone(), fleet.name.as_str()));
     World {
         stacks: Arc::new(CloudFormation::new(Arc::clone(&clients), caller.clone())),
         identities: Arc::new(AwsIdentities::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
         atoms: Arc::new(AwsAtoms::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
         artifacts: Arc::new(S3Artifacts::new(Arc::clone(&clients), caller.clone())),
         control: Arc::new(ControlTable::new(clients, caller, fleet.control.clone(), table)),
+        map: map.clone(),
+        fences: map.clone(),
+        audit: map,
         packages: Arc::new(FolderPackages(packager)),
         clock,
         reporter,

@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
+use crate::domain::audit::Sealed;
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest};
 use crate::domain::lock::Lease;
@@ -186,7 +187,7 @@ impl Control for ControlTable {
         self.get("CELL", cell.as_str()).await
     }
 
-    async fn put_record(&self, mut record: CellRecord, lease: &Lease) -> Called<CellRecord> {
+    async fn put_record(&self, mut record: CellRecord, lease: &Lease, _audit: &Sealed) -> Called<CellRecord> {
         let name = format!("CELL/{}", record.cell);
         if record.format > RECORD_FORMAT {
             let why = format!(
@@ -213,7 +214,7 @@ impl Control for ControlTable {
         Ok(record)
     }
 
-    async fn delete_record(&self, record: &CellRecord, lease: &Lease) -> Called<()> {
+    async fn delete_record(&self, record: &CellRecord, lease: &Lease, _audit: &Sealed) -> Called<()> {
         let name = format!("CELL/{}", record.cell);
         let delete = Delete::builder()
             .table_name(&self.table)

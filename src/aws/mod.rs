@@ -12,3 +12,4 @@ pub mod control;
 mod errors;
 pub mod identity;
 mod stack_values;
+pub mod tenants;

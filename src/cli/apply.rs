@@ -11,6 +11,7 @@ use crate::domain::plan::{Plan, PlanFileError, file};
 use crate::fs::files;
 use crate::ops::apply::{ApplyReport, Concurrency, Options, apply};
 use crate::ops::init::bucket_prefix;
+use crate::ops::lease::Claim;
 use crate::ops::{ErrorKind, OpError, World};
 use crate::output::plan::counted;
 use crate::output::{Format, report};
@@ -54,13 +55,13 @@ fn concurrency(text: &str) -> Result<Concurrency, String> {
 
 impl HowArgs {
     /// Flags first, then what `fleet.yaml` says, then the default.
-    fn options(&self, session: &Session, fleet: &Fleet, purpose: String) -> Options {
+    fn options(&self, session: &Session, fleet: &Fleet, claim: Claim) -> Options {
         let stored = fleet.concurrency.map(|n| Concurrency::Fixed(n as usize));
         Options {
             concurrency: self.concurrency.or(stored).unwrap_or(Concurrency::Auto),
             failures_max: self.max_failures.or(fleet.max_failures.map(|n| n as usize)).unwrap_or(0),
             bucket_prefix: bucket_prefix(fleet.name.as_str()),
-            claim: context::claim(session, purpose),
+            claim,
             stop: session.interrupt.graceful(),
         }
     }
@@ -153,7 +154,8 @@ async fn execute(
         let cells = plan.steps.len() - plan.blocked().count();
         context::confirm(session, &format!("Change {} of fleet {}?", counted(cells, "cell"), fleet.name))?;
     }
-    let options = how.options(session, fleet, format!("apply of plan {}", digest.short()));
+    let claim = context::claim(session, fleet, world, format!("apply of plan {}", digest.short())).await?;
+    let options = how.options(session, fleet, claim);
     let outcome = apply(world, plan, digest, &options).await?;
     session.printer.result("cellctl.apply/v1", &outcome, |style| report::text(&outcome, style));
     if outcome.stopped || outcome.lock_lost {

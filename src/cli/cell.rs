@@ -145,7 +145,7 @@ async fn create(session: &Session, args: CreateArgs) -> Ran {
 async fn set_state(session: &Session, cell: &CellId, wanted: CellState) -> Ran {
     let (fleet, world) = context::controlled(session).await?;
     context::confirm(session, &format!("Make cell {cell} {}?", wanted.as_str()))?;
-    let claim = context::claim(session, format!("making cell {cell} {}", wanted.as_str()));
+    let claim = context::claim(session, &fleet, &world, format!("making cell {cell} {}", wanted.as_str())).await?;
     let before = state::set(&world, &fleet, cell, wanted, &claim).await?;
     let data = serde_json::json!({ "cell": cell, "from": before, "to": wanted });
     session.printer.result("cellctl.cell-state/v1", &data, |_| {
@@ -163,7 +163,7 @@ async fn remove(session: &Session, args: &DeleteArgs) -> Ran {
     delete::check(&world, &fleet, &args.cell, args.cell_zero).await?;
     let question = format!("Delete cell {} of fleet {}? Its tables and queues stay behind.", args.cell, fleet.name);
     context::confirm(session, &question)?;
-    let claim = context::claim(session, format!("delete of cell {}", args.cell));
+    let claim = context::claim(session, &fleet, &world, format!("delete of cell {}", args.cell)).await?;
     // It is one step: the first Ctrl-C lets it come to its end.
     session.interrupt.graceful();
     let deleted = delete::delete(&world, &fleet, &args.cell, args.cell_zero, &claim).await?;
@@ -197,7 +197,7 @@ async fn repair(session: &Session, args: RecoverArgs) -> Ran {
     if !matches!(found.remedy, Remedy::Manual { .. } | Remedy::Wait) {
         context::confirm(session, &format!("Recover cell {} like this?", args.cell))?;
     }
-    let claim = context::claim(session, format!("recovery of cell {}", args.cell));
+    let claim = context::claim(session, &fleet, &world, format!("recovery of cell {}", args.cell)).await?;
     session.interrupt.graceful();
     let status = recover::carry_out(&world, &found, &claim).await?;
     let data =

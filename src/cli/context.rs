@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::domain::audit::Actor;
 use crate::domain::finding::Finding;
 use crate::domain::fleet::{Cell, Fleet, Place};
 use crate::domain::ids::{CellId, Digest};
@@ -234,13 +235,21 @@ pub fn local_settings(session: &Session) -> Result<LocalSettings, OpError> {
     LocalSettings::new(session.environment.variables.clone()).map_err(|e| super::local::error(&e))
 }
 
-/// Who wants the lock.
-pub fn claim(session: &Session, purpose: impl Into<String>) -> Claim {
-    Claim {
-        holder: session.environment.user.clone(),
-        purpose: purpose.into(),
-        ci_url: session.environment.ci_url.clone(),
-    }
+/// Who acts, as AWS and the machine know it.
+pub async fn actor(session: &Session, fleet: &Fleet, world: &World) -> Result<Actor, OpError> {
+    let identity = world.identities.identity(&fleet.control).await?.arn;
+    let environment = &session.environment;
+    Ok(Actor { identity, user: environment.user.clone(), ci_url: environment.ci_url.clone() })
+}
+
+/// Who wants the lock, and what for.
+pub async fn claim(
+    session: &Session,
+    fleet: &Fleet,
+    world: &World,
+    purpose: impl Into<String>,
+) -> Result<Claim, OpError> {
+    Ok(Claim { actor: actor(session, fleet, world).await?, purpose: purpose.into() })
 }
 
 /// Asks before the fleet is changed; refuses where nobody can answer.

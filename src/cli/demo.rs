@@ -128,7 +128,7 @@ impl Demo<'_> {
             concurrency: Concurrency::Auto,
             failures_max: 0,
             bucket_prefix: bucket_prefix(loaded.fleet.name.as_str()),
-            claim: context::claim(self.session, "the demo"),
+            claim: context::claim(self.session, &loaded.fleet, &world, "the demo").await?,
             stop: self.session.interrupt.graceful(),
         };
         let outcome = apply(&world, &plan, &digest, &options).await?;

@@ -3,10 +3,10 @@
 //! Owns: what the rest of the program knows of a definition. Constraint kept: a value of these types is valid; it is
 //! made by `definition::check` only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::definition::CellSpec;
-use super::ids::{AccountId, CellId, FleetName, Region, StackName, TemplateName};
+use super::ids::{AccountId, CellId, FleetName, Region, Residency, StackName, TemplateName};
 
 /// A fleet and its cells, sorted by name.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Fleet {
     pub concurrency: Option<u32>,
     /// Failed cells after which an apply starts no more; 0 when absent.
     pub max_failures: Option<u32>,
+    /// Sets of Regions that tenants may ask for.
+    pub residency: BTreeMap<Residency, BTreeSet<Region>>,
     /// The cells, in the order of their names.
     pub cells: Vec<Cell>,
 }

@@ -122,6 +122,44 @@ string_id!(
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
 
+string_id!(
+    /// Name of a tenant, as the application knows it and as it stands in the keys of the tenant's items. ASCII, so that
+    /// no two names look alike; without `#`, `/` and blanks, so that it is safe in keys, paths, headers and URLs.
+    TenantId, "tenant name",
+    "use 1 to 128 ASCII letters, digits, dots, hyphens and underscores, starting with a letter or digit, without two dots in a row",
+    is_tenant
+);
+string_id!(
+    /// Name of a tier of service, such as `enterprise`.
+    Tier, "tier",
+    "use 1 to 40 lower-case letters, digits and single hyphens, starting with a letter",
+    |text| is_kebab(text, 40)
+);
+string_id!(
+    /// Name of a set of Regions that the fleet's definition lists, such as `eu`.
+    Residency, "residency",
+    "use 1 to 40 lower-case letters, digits and single hyphens, starting with a letter",
+    |text| is_kebab(text, 40)
+);
+
+fn is_tenant(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && !text.contains("..")
+}
+
+/// Number of partitions of the tenant map. A tenant's place among them is part of its key, so that it never changes.
+pub const BUCKETS: u8 = 16;
+
+impl TenantId {
+    /// The partition of the tenant map that holds the tenant: from 0 up to but not including `BUCKETS`.
+    pub fn bucket(&self) -> u8 {
+        use sha2::Digest as _;
+        sha2::Sha256::digest(self.0.as_bytes()).first().map_or(0, |byte| byte % BUCKETS)
+    }
+}
+
 /// The form of a Region code: two to four hyphen-separated parts, the last one a number.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -229,6 +267,42 @@ mod tests {
         for bad in ["", "-a", "a-", "a--b", "1a", "Cell", "cell_1", "cell 1", "cellé", "../x", long.as_str()] {
             assert!(bad.parse::<CellId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn tenant_names_are_safe_everywhere() {
+        let longest = "a".repeat(128);
+        for good in ["acme", "Acme-2", "0b1c", "org_12.eu", "a", longest.as_str()] {
+            assert!(good.parse::<TenantId>().is_ok(), "{good}");
+        }
+        let long = "a".repeat(300);
+        for bad in [
+            "",
+            "-a",
+            ".a",
+            "_a",
+            "a b",
+            "a#b",
+            "a/b",
+            "../etc",
+            "a..b",
+            "a\nb",
+            "a\0",
+            "\u{430}cme",
+            "acm\u{e9}",
+            "a\u{200b}b",
+            "a:b",
+            "$(id)",
+            "a'--",
+            "{\"S\":1}",
+            "%2e",
+            " acme",
+            "acme ",
+            long.as_str(),
+        ] {
+            assert!(bad.parse::<TenantId>().is_err(), "{bad:?}");
+        }
+        assert_eq!("acme".parse::<TenantId>().expect("valid").bucket(), 2);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Constraint kept: pure. No input or output, no clock, no randomness; every function of this module gives the same
 //! answer for the same arguments, on every machine.
 
+pub mod audit;
 pub mod definition;
 pub mod doc;
 pub mod emit;
@@ -17,3 +18,4 @@ pub mod secrets;
 pub mod select;
 pub mod stack;
 pub mod template;
+pub mod tenant;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use crate::domain::audit::Actor;
 use crate::domain::lock::{HEARTBEAT_MS, LEASE_MS, Lease};
 use crate::ports::{CallError, CallErrorKind, Called, Clock, Control};
 
@@ -25,18 +26,17 @@ const WATCH_MS: u64 = 2_000;
 /// Who wants the lock, and what for.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Who: the caller's identity and machine.
-    pub holder: String,
+    /// Who.
+    pub actor: Actor,
     /// What for.
     pub purpose: String,
-    /// Page of the CI run, where there is one.
-    pub ci_url: Option<String>,
 }
 
 /// The lock, held and renewed until it is given back.
 pub struct HeldLease {
     shared: Arc<Shared>,
     token: Lease,
+    actor: Actor,
     end: watch::Sender<bool>,
     heartbeat: JoinHandle<()>,
 }
@@ -64,16 +64,16 @@ impl HeldLease {
         };
         let now_ms = clock.now_ms();
         let next = Lease {
-            holder: claim.holder.clone(),
+            holder: claim.actor.user.clone(),
             purpose: claim.purpose.clone(),
-            ci_url: claim.ci_url.clone(),
+            ci_url: claim.actor.ci_url.clone(),
             nonce: nonce(clock.as_ref()),
             token: seen.as_ref().map_or(1, |lease| lease.token + 1),
             acquired_at_ms: now_ms,
             expires_at_ms: now_ms + LEASE_MS,
         };
         match control.swap_lease(seen.as_ref(), &next).await {
-            Ok(()) => Ok(Self::begin(control, clock, next)),
+            Ok(()) => Ok(Self::begin(control, clock, next, claim.actor.clone())),
             Err(error) if error.kind == CallErrorKind::Conflict => {
                 let holder = control.lease().await?;
                 Err(holder.map_or_else(|| OpError::from(error), |lease| locked(&lease, now_ms)))
@@ -82,7 +82,7 @@ impl HeldLease {
         }
     }
 
-    fn begin(control: Arc<dyn Control>, clock: Arc<dyn Clock>, lease: Lease) -> Self {
+    fn begin(control: Arc<dyn Control>, clock: Arc<dyn Clock>, lease: Lease, actor: Actor) -> Self {
         let valid_until_ms = AtomicU64::new(clock.monotonic_ms() + LEASE_MS.unsigned_abs());
         let shared = Arc::new(Shared {
             control,
@@ -93,12 +93,17 @@ impl HeldLease {
         });
         let (end, ended) = watch::channel(false);
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&shared), ended));
-        Self { shared, token: lease, end, heartbeat }
+        Self { shared, token: lease, actor, end, heartbeat }
     }
 
     /// The lease, for the writes that it covers.
     pub fn lease(&self) -> &Lease {
         &self.token
+    }
+
+    /// Who holds it, for the audit log.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
     }
 
     /// Whether it was lost, or could not be renewed in time.

@@ -15,6 +15,7 @@ pub mod poll;
 
 use std::sync::Arc;
 
+use crate::ports::tenants::{AuditLog, Fences, TenantMap};
 use crate::ports::{Artifacts, Atoms, Clock, Control, Identities, Packages, Parse, Stacks};
 
 pub use error::{ErrorKind, OpError};
@@ -33,6 +34,12 @@ pub struct World {
     pub artifacts: Arc<dyn Artifacts>,
     /// The control table.
     pub control: Arc<dyn Control>,
+    /// The tenant map.
+    pub map: Arc<dyn TenantMap>,
+    /// The fences of the cells.
+    pub fences: Arc<dyn Fences>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
     /// Function code.
     pub packages: Arc<dyn Packages>,
     /// Time and chance.

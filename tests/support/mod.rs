@@ -3,5 +3,6 @@
 
 pub(crate) mod emulator;
 pub(crate) mod fast;
+pub(crate) mod map;
 pub(crate) mod scripted;
 pub(crate) mod stage;

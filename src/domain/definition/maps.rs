@@ -64,6 +64,17 @@ pub(super) fn environment(_: &mut SchemaGenerator) -> Schema {
     texts(ENVIRONMENT_KEY, 200, &json_schema!({ "type": "string", "maxLength": 4096 }))
 }
 
+/// Sets of Regions by name.
+pub(super) fn residency(_: &mut SchemaGenerator) -> Schema {
+    let region = json_schema!({ "type": "string", "pattern": "^[a-z]{2}(-[a-z]+){1,3}-[0-9]{1,2}$" });
+    json_schema!({
+        "type": "object",
+        "maxProperties": 100,
+        "propertyNames": { "pattern": "^[a-z]([a-z0-9]|-[a-z0-9]){0,39}$" },
+        "additionalProperties": { "type": "array", "minItems": 1, "maxItems": 50, "items": region },
+    })
+}
+
 fn texts(key_pattern: &str, entries_max: u32, value: &Schema) -> Schema {
     json_schema!({
         "type": "object",

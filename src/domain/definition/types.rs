@@ -57,6 +57,10 @@ pub struct FleetSpec {
     #[serde(default)]
     #[schemars(schema_with = "maps::tags")]
     pub tags: IndexMap<String, String>,
+    /// Sets of Regions that tenants may ask for, by name: `eu: [eu-central-1, eu-west-1]`.
+    #[serde(default)]
+    #[schemars(schema_with = "maps::residency")]
+    pub residency: IndexMap<String, Vec<String>>,
     /// Number of stacks changed at a time: a number; auto when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1000))]
@@ -148,6 +152,14 @@ pub struct CellSpec {
     pub template: Option<String>,
     /// How many tenants the cell takes.
     pub capacity: Capacity,
+    /// Tiers whose tenants the cell takes; those of every tier when absent.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = r"^[a-z]([a-z0-9]|-[a-z0-9])*$"), length(max = 40)))]
+    pub tiers: Vec<String>,
+    /// With `type: dedicated`: the tenants that the cell is for. Without it, the cell takes one tenant, the first.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9_-]|\.[A-Za-z0-9_-])*\.?$"), length(max = 128)))]
+    pub reserved_for: Vec<String>,
     /// `DynamoDB` tables, by name.
     #[serde(default)]
     #[schemars(schema_with = "maps::atoms::<Table>")]

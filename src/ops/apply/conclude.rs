@@ -5,6 +5,7 @@
 use crate::domain::plan::Step;
 use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMAT};
 use crate::domain::stack::{CHANGE_STARTS, Phase, StackEvent, StackSummary, Stuck, failures};
+use crate::ops::cells::record;
 use crate::ops::event::Outcome;
 use crate::ports::Called;
 
@@ -49,7 +50,7 @@ impl Executor<'_> {
             outputs,
         });
         record.failed = None;
-        self.world.control.put_record(record, self.lease.lease()).await.map(|_| ())
+        record::put(self.world, record, self.lease, "applied").await.map(|_| ())
     }
 
     /// The cell's record, or a new one.
@@ -121,7 +122,7 @@ impl Executor<'_> {
             reason: reason.to_owned(),
             at_ms: self.world.clock.now_ms(),
         });
-        self.world.control.put_record(record, self.lease.lease()).await.map(|_| ())
+        record::put(self.world, record, self.lease, "apply-failed").await.map(|_| ())
     }
 
     /// The first resource that this operation failed on, with the service's words. A stack that is complete may have

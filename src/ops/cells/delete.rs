@@ -19,6 +19,7 @@ use crate::ops::lease::{Claim, HeldLease};
 use crate::ops::poll::{Before, CLOCK_SLACK_MS, Poller, Wanted};
 use crate::ports::Content;
 
+use super::record;
 use super::view::{place_of, unknown_cell};
 
 /// What a delete did.
@@ -102,13 +103,13 @@ async fn delete_locked(
         refuse_foreign(&detail, &record)?;
         if record.state != CellState::Deleted {
             record.state = CellState::Deleted;
-            record = world.control.put_record(record, lease.lease()).await?;
+            record = record::put(world, record, lease, "delete-begun").await?;
         }
         let resources = world.stacks.resources(&place, &detail.summary.id).await?;
         remove_stack(world, &place, &detail, name, lease.lease().token).await?;
         left_behind = still_there(world, &place, resources).await?;
     }
-    world.control.delete_record(&record, lease.lease()).await?;
+    record::delete(world, &record, lease).await?;
     Ok(Deleted { cell: name.clone(), stack: stack.to_string(), left_behind })
 }
 

@@ -2,6 +2,7 @@
 
 pub mod delete;
 pub mod drift;
+pub mod record;
 pub mod recover;
 pub mod state;
 pub mod view;

@@ -9,6 +9,7 @@ use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 
+use super::record;
 use super::view::unknown_cell;
 
 /// Sets whether a cell takes new tenants; gives the state that it had.
@@ -33,7 +34,8 @@ pub async fn set(
     let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
     let mut next = record;
     next.state = state;
-    let written = world.control.put_record(next, lease.lease()).await;
+    let action = if state == CellState::Active { "uncordoned" } else { state.as_str() };
+    let written = record::put(world, next, &lease, action).await;
     lease.release().await?;
     written?;
     Ok(before)

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cellctl::domain::audit::Actor;
 use cellctl::domain::fleet::Place;
 use cellctl::domain::ids::{CellId, Digest};
 use cellctl::domain::plan::{Desired, Plan, file};
@@ -67,7 +68,7 @@ fn options() -> Options {
         concurrency: Concurrency::Fixed(2),
         failures_max: 0,
         bucket_prefix: "cellctl-shop".to_owned(),
-        claim: Claim { holder: "sim".to_owned(), purpose: "a test".to_owned(), ci_url: None },
+        claim: claim("sim"),
         stop: watch::channel(false).1,
     }
 }
@@ -225,7 +226,8 @@ async fn of_two_applies_at_once_one_is_locked_out_and_no_stack_is_made_twice() {
 }
 
 fn claim(holder: &str) -> Claim {
-    Claim { holder: holder.to_owned(), purpose: "a test".to_owned(), ci_url: None }
+    let identity = "arn:aws:iam::111122223333:user/sim".to_owned();
+    Claim { actor: Actor { identity, user: holder.to_owned(), ci_url: None }, purpose: "a test".to_owned() }
 }
 
 async fn take(sim: &Sim, holder: &str) -> Result<HeldLease, OpError> {

@@ -8,18 +8,26 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use cellctl::domain::audit::{Head, Sealed, Subject};
 use cellctl::domain::fleet::Place;
-use cellctl::domain::ids::{CellId, Digest, StackName};
+use cellctl::domain::ids::{CellId, Digest, StackName, TenantId};
 use cellctl::domain::lock::Lease;
 use cellctl::domain::record::CellRecord;
 use cellctl::domain::stack::{StackDetail, StackEvent, StackResource, StackStatus, StackSummary};
+use cellctl::domain::tenant::Entry;
+use cellctl::domain::tenant::change::{Change, FenceWrite};
+use cellctl::domain::tenant::fence::{Fence, FenceTable};
+use cellctl::domain::tenant::load::CellLoad;
 use cellctl::ops::World;
 use cellctl::ops::event::Silent;
+use cellctl::ports::tenants::{AuditLog, EntryPage, FencePage, Fences, StoredRecord, StoredRoot, TenantMap, Written};
 use cellctl::ports::{
     Artifacts, Atoms, CallError, CallErrorKind, Called, ChangeSetState, Clock, Content, Control, DriftState,
     DriftedResource, Identities, Identity, JournalEntry, Packages, StackRequest, Stacks, TemplateText,
 };
 use tokio::sync::Notify;
+
+use crate::support::map::MapState;
 
 /// How long an operation on a stack takes, in virtual milliseconds.
 const STACK_MS: i64 = 60_000;
@@ -51,6 +59,7 @@ struct Stack {
 struct State {
     stacks: BTreeMap<String, Stack>,
     records: BTreeMap<CellId, CellRecord>,
+    map: MapState,
     lease: Option<Lease>,
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
@@ -138,6 +147,9 @@ impl Sim {
             atoms: shared.clone(),
             artifacts: shared.clone(),
             control: shared.clone(),
+            map: shared.clone(),
+            fences: shared.clone(),
+            audit: shared.clone(),
             packages: shared.clone(),
             clock: shared,
             reporter: Arc::new(Silent),
@@ -384,12 +396,15 @@ impl Control for Sim {
         self.call("GetItem", |state, _| Ok(state.records.get(cell).cloned())).await
     }
 
-    async fn put_record(&self, mut record: CellRecord, lease: &Lease) -> Called<CellRecord> {
+    async fn put_record(&self, mut record: CellRecord, lease: &Lease, audit: &Sealed) -> Called<CellRecord> {
         self.call("TransactWriteItems", |state, _| {
             fenced(state, lease)?;
             let stored = state.records.get(&record.cell).map_or(0, |r| r.version);
             if stored != record.version {
                 return Err(error(CallErrorKind::Conflict, "TransactWriteItems", "the item was changed"));
+            }
+            if !state.map.put_record(&record, audit) {
+                return Err(error(CallErrorKind::Conflict, "TransactWriteItems", "the load was changed"));
             }
             record.version += 1;
             state.records.insert(record.cell.clone(), record.clone());
@@ -398,9 +413,10 @@ impl Control for Sim {
         .await
     }
 
-    async fn delete_record(&self, record: &CellRecord, lease: &Lease) -> Called<()> {
+    async fn delete_record(&self, record: &CellRecord, lease: &Lease, audit: &Sealed) -> Called<()> {
         self.call("TransactWriteItems", |state, _| {
             fenced(state, lease)?;
+            state.map.delete_record(&record.cell, audit);
             state.records.remove(&record.cell);
             Ok(())
         })
@@ -448,6 +464,84 @@ fn fenced(state: &State, lease: &Lease) -> Called<()> {
         return Ok(());
     }
     Err(error(CallErrorKind::Conflict, "TransactWriteItems", "the lock on the fleet is no longer ours"))
+}
+
+#[async_trait]
+impl TenantMap for Sim {
+    async fn entry(&self, tenant: &TenantId) -> Called<Option<Entry>> {
+        self.call("GetItem", |state, _| Ok(state.map.entries.get(tenant).cloned())).await
+    }
+
+    async fn entries(&self, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Entry>> {
+        let find = |state: &State, tenant: &TenantId| Some((tenant.clone(), state.map.entries.get(tenant)?.clone()));
+        self.call("BatchGetItem", |state, _| Ok(tenants.iter().filter_map(|t| find(state, t)).collect())).await
+    }
+
+    async fn page(&self, bucket: u8, after: Option<&TenantId>, limit: u32, cell: Option<&CellId>) -> Called<EntryPage> {
+        self.call("Query", |state, _| Ok(state.map.page(bucket, after, limit, cell))).await
+    }
+
+    async fn loads(&self) -> Called<Vec<CellLoad>> {
+        self.call("Query", |state, _| Ok(state.map.loads.values().cloned().collect())).await
+    }
+
+    async fn load(&self, cell: &CellId) -> Called<Option<CellLoad>> {
+        self.call("GetItem", |state, _| Ok(state.map.loads.get(cell).cloned())).await
+    }
+
+    async fn write(&self, changes: &[Change]) -> Called<Written> {
+        self.call("TransactWriteItems", |state, _| Ok(state.map.write(changes))).await
+    }
+
+    async fn correct(&self, seen: &CellLoad, tenants: i64, weight: i64, record: &Sealed) -> Called<bool> {
+        self.call("TransactWriteItems", |state, _| Ok(state.map.correct(seen, tenants, weight, record))).await
+    }
+}
+
+#[async_trait]
+impl Fences for Sim {
+    async fn fences(&self, table: &FenceTable, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Fence>> {
+        self.call("BatchGetItem", |state, _| Ok(state.map.fences_of(table, tenants))).await
+    }
+
+    async fn put(&self, write: &FenceWrite) -> Called<bool> {
+        self.call("PutItem", |state, _| Ok(state.map.put_fence(write))).await
+    }
+
+    async fn page(&self, table: &FenceTable, _: Option<&str>) -> Called<FencePage> {
+        self.call("Scan", |state, _| Ok(state.map.fence_page(table))).await
+    }
+}
+
+#[async_trait]
+impl AuditLog for Sim {
+    async fn chain(&self, subject: &Subject, from_seq: u64, limit: u32) -> Called<Vec<StoredRecord>> {
+        self.call("Query", |state, _| Ok(state.map.chain(subject, from_seq, limit))).await
+    }
+
+    async fn recent(&self, since_ms: i64, limit: u32) -> Called<Vec<StoredRecord>> {
+        self.call("Query", |state, _| Ok(state.map.recent(since_ms, limit))).await
+    }
+
+    async fn roots(&self) -> Called<Vec<StoredRoot>> {
+        self.call("Query", |state, _| Ok(state.map.roots.clone())).await
+    }
+
+    async fn put_heads(&self, root: u64, page: u32, heads: &[(Subject, Head)]) -> Called<()> {
+        self.call("PutItem", |state, _| {
+            state.map.heads.insert((root, page), heads.to_vec());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn heads(&self, root: u64, page: u32) -> Called<Vec<(Subject, Head)>> {
+        self.call("GetItem", |state, _| Ok(state.map.heads.get(&(root, page)).cloned().unwrap_or_default())).await
+    }
+
+    async fn append_root(&self, root: &StoredRoot) -> Called<bool> {
+        self.call("PutItem", |state, _| Ok(state.map.append_root(root))).await
+    }
 }
 
 #[async_trait]

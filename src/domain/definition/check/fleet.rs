@@ -1,12 +1,13 @@
 //! The fleet's own file, and the fleet that is made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::FleetFile;
 use super::super::report::{Report, complaint};
 use super::values;
 use crate::domain::finding::Finding;
 use crate::domain::fleet::{Cell, Fleet, Place};
+use crate::domain::ids::{Region, Residency};
 
 /// What the stacks begin with that hold a fleet's control state (`StackName::of_control`).
 const RESERVED: &str = "cellctl";
@@ -38,8 +39,18 @@ pub(super) fn build(file: &FleetFile, cells: Vec<Cell>) -> Option<Fleet> {
         tags: sorted(file.spec.tags.iter()),
         concurrency: file.spec.concurrency,
         max_failures: file.spec.max_failures,
+        residency: residency(file)?,
         cells,
     })
+}
+
+/// The sets of Regions; `None` only where a name escaped the schema.
+fn residency(file: &FleetFile) -> Option<BTreeMap<Residency, BTreeSet<Region>>> {
+    let set = |(name, regions): (&String, &Vec<String>)| {
+        let regions: Option<BTreeSet<Region>> = regions.iter().map(|region| region.parse().ok()).collect();
+        Some((name.parse().ok()?, regions?))
+    };
+    file.spec.residency.iter().map(set).collect()
 }
 
 /// A mapping in the order of its keys.

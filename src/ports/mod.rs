@@ -3,12 +3,15 @@
 //! Owns: the traits that adapters implement, and the one error type that crosses them. Constraint kept: no type of
 //! an SDK appears here; an adapter tells what an error means, not what its HTTP status was.
 
+pub mod tenants;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::audit::Sealed;
 use crate::domain::doc::{Node, Position};
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest, StackName};
@@ -302,10 +305,13 @@ pub trait Control: Send + Sync {
     /// One cell record, by a consistent read.
     async fn record(&self, cell: &CellId) -> Called<Option<CellRecord>>;
     /// Writes a record if the stored one still has version `record.version` (0: none is stored) and the lease's token
-    /// is still the lock's; gives the record with its new version.
-    async fn put_record(&self, record: CellRecord, lease: &Lease) -> Called<CellRecord>;
-    /// Removes a record under the same conditions.
-    async fn delete_record(&self, record: &CellRecord, lease: &Lease) -> Called<()>;
+    /// is still the lock's; gives the record with its new version. The same transaction appends `audit` to the cell's
+    /// chain, and brings the cell's load (`CellLoad`) to the record's state and place, its counters left alone. A record
+    /// in state `deleted` is written only while the load counts no tenant.
+    async fn put_record(&self, record: CellRecord, lease: &Lease, audit: &Sealed) -> Called<CellRecord>;
+    /// Removes a record under the same conditions, and appends `audit`. The load stays, in state `deleted`: it keeps
+    /// the end of the chain.
+    async fn delete_record(&self, record: &CellRecord, lease: &Lease, audit: &Sealed) -> Called<()>;
     /// The lock, as it is.
     async fn lease(&self) -> Called<Option<Lease>>;
     /// Writes the lock if it still is as `seen` says; `Conflict` otherwise.

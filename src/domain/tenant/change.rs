@@ -1,0 +1,220 @@
+//! The changes of the map: from an entry and a wish to everything that one transaction writes.
+//!
+//! Owns: what each change does to the entry, the cell's counters, the tenant's fence and the audit chain. Constraints
+//! kept: the epoch only grows; a counter changes with the entry that it counts; where the fence is in another account
+//! or Region, its write lies between two transactions, so that the fence is never open without an entry that says so.
+
+use serde_json::{Value as Json, json};
+
+use crate::domain::audit::{Deed, Sealed, Stamp, Subject};
+use crate::domain::ids::{CellId, Digest, TenantId};
+
+use super::fence::{Fence, FenceMode, FenceTable};
+use super::load::{CellLoad, Limits};
+use super::{Attributes, ENTRY_FORMAT, Entry, EntryState, Pin};
+
+/// Everything that one transaction writes for one tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The entry as it was seen: it must still have that version. None: there must be none.
+    pub before: Option<Entry>,
+    /// The entry as it is to be.
+    pub after: Entry,
+    /// The audit record.
+    pub record: Sealed,
+    /// What it does to the cell's counters.
+    pub load: Option<LoadChange>,
+    /// The fence, where it is written in the same transaction.
+    pub fence: Option<FenceWrite>,
+}
+
+/// What a change does to a cell's counters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadChange {
+    /// The cell.
+    pub cell: CellId,
+    /// Difference in tenants.
+    pub tenants: i64,
+    /// Difference in weight.
+    pub weight: i64,
+    /// What must hold for it.
+    pub guard: LoadGuard,
+}
+
+/// What must hold of a cell for a change of its counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadGuard {
+    /// Nothing: room is given back.
+    Free,
+    /// The cell is active, and has room for it afterwards.
+    Admit(Limits),
+    /// The cell has room for it by weight afterwards, in whatever state it is.
+    Grow(Limits),
+}
+
+/// A write of a fence: only over a lower epoch, or over itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FenceWrite {
+    /// The table.
+    pub table: FenceTable,
+    /// What it is to be.
+    pub fence: Fence,
+}
+
+/// The cell that a tenant is added to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The cell as it is.
+    pub load: CellLoad,
+    /// What it may hold.
+    pub limits: Limits,
+    /// Whether its fences can be written in one transaction with the map.
+    pub local: bool,
+    /// Whether somebody named it.
+    pub by_hand: bool,
+}
+
+/// Adds a tenant. `before` is its tombstone, if it was there once; `epoch_floor` is the highest epoch that is known from
+/// a fence that was left behind, or 0.
+pub fn add(
+    tenant: &TenantId,
+    attributes: Attributes,
+    target: &Target,
+    before: Option<&Entry>,
+    epoch_floor: u64,
+    stamp: &Stamp,
+) -> Change {
+    let epoch = before.map_or(0, |entry| entry.epoch).max(epoch_floor) + 1;
+    let fences = target.load.fences();
+    let state = if fences.is_some() && !target.local { EntryState::Opening } else { EntryState::Active };
+    let cell = target.load.cell.clone();
+    let to = json!({
+        "cell": cell, "epoch": epoch, "state": state, "attributes": attributes, "byHand": target.by_hand,
+    });
+    let deed = Deed { action: "added".to_owned(), from: before.map_or(Json::Null, summary), to };
+    let load = LoadChange {
+        cell: cell.clone(),
+        tenants: 1,
+        weight: signed(attributes.weight),
+        guard: LoadGuard::Admit(target.limits),
+    };
+    let after = Entry {
+        format: ENTRY_FORMAT,
+        tenant: tenant.clone(),
+        cell,
+        epoch,
+        state,
+        attributes,
+        pin: None,
+        added_at_ms: stamp.at_ms,
+        changed_at_ms: stamp.at_ms,
+        version: 0,
+        head: Digest::of(b""),
+    };
+    let fence = fences.filter(|_| target.local).map(|table| open(table, &after));
+    finish(before, after, stamp, deed, Some(load), fence)
+}
+
+/// The write that opens an entry's fence.
+pub fn open(table: FenceTable, entry: &Entry) -> FenceWrite {
+    FenceWrite { table, fence: Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Open } }
+}
+
+/// The write that closes an entry's fence. `entry` is as it is after its removal began: its epoch has grown.
+pub fn close(table: FenceTable, entry: &Entry) -> FenceWrite {
+    FenceWrite { table, fence: Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Closed } }
+}
+
+/// Notes that the fence of a tenant in another account or Region is open.
+pub fn opened(before: &Entry, stamp: &Stamp) -> Change {
+    let mut after = before.clone();
+    after.state = EntryState::Active;
+    let deed = Deed { action: "opened".to_owned(), from: summary(before), to: summary(&after) };
+    finish(Some(before), after, stamp, deed, None, None)
+}
+
+/// Gives a tenant other attributes. `limits` are those of its cell.
+pub fn set(before: &Entry, attributes: Attributes, limits: Limits, stamp: &Stamp) -> Change {
+    let difference = signed(attributes.weight) - signed(before.attributes.weight);
+    let guard = if difference > 0 { LoadGuard::Grow(limits) } else { LoadGuard::Free };
+    let load = LoadChange { cell: before.cell.clone(), tenants: 0, weight: difference, guard };
+    let deed = Deed { action: "set".to_owned(), from: json!(before.attributes), to: json!(attributes) };
+    let after = Entry { attributes, ..before.clone() };
+    finish(Some(before), after, stamp, deed, (difference != 0).then_some(load), None)
+}
+
+/// Pins a tenant to its cell.
+pub fn pin(before: &Entry, reason: Option<String>, stamp: &Stamp) -> Change {
+    let pin = Pin { reason, at_ms: stamp.at_ms };
+    let deed = Deed { action: "pinned".to_owned(), from: json!(before.pin), to: json!(pin) };
+    let after = Entry { pin: Some(pin), ..before.clone() };
+    finish(Some(before), after, stamp, deed, None, None)
+}
+
+/// Takes the pin off.
+pub fn unpin(before: &Entry, stamp: &Stamp) -> Change {
+    let deed = Deed { action: "unpinned".to_owned(), from: json!(before.pin), to: Json::Null };
+    let after = Entry { pin: None, ..before.clone() };
+    finish(Some(before), after, stamp, deed, None, None)
+}
+
+/// Removes a tenant whose cell has no fences, or whose fence can be written in the same transaction.
+pub fn remove(before: &Entry, fences: Option<FenceTable>, stamp: &Stamp) -> Change {
+    let mut after = before.clone();
+    after.epoch += 1;
+    after.state = EntryState::Removed;
+    after.pin = None;
+    let deed = Deed { action: "removed".to_owned(), from: summary(before), to: summary(&after) };
+    let fence = fences.map(|table| close(table, &after));
+    finish(Some(before), after, stamp, deed, Some(given_back(before)), fence)
+}
+
+/// Begins to remove a tenant whose fence is in another account or Region: the fence is closed next.
+pub fn begin_removal(before: &Entry, stamp: &Stamp) -> Change {
+    let mut after = before.clone();
+    after.epoch += 1;
+    after.state = EntryState::Closing;
+    let deed = Deed { action: "removal-begun".to_owned(), from: summary(before), to: summary(&after) };
+    finish(Some(before), after, stamp, deed, None, None)
+}
+
+/// Ends a removal whose fence is closed.
+pub fn end_removal(before: &Entry, stamp: &Stamp) -> Change {
+    let mut after = before.clone();
+    after.state = EntryState::Removed;
+    after.pin = None;
+    let deed = Deed { action: "removed".to_owned(), from: summary(before), to: summary(&after) };
+    finish(Some(before), after, stamp, deed, Some(given_back(before)), None)
+}
+
+fn given_back(entry: &Entry) -> LoadChange {
+    let weight = -signed(entry.attributes.weight);
+    LoadChange { cell: entry.cell.clone(), tenants: -1, weight, guard: LoadGuard::Free }
+}
+
+/// Puts the version, the record and its hash where they belong.
+fn finish(
+    before: Option<&Entry>,
+    mut after: Entry,
+    stamp: &Stamp,
+    deed: Deed,
+    load: Option<LoadChange>,
+    fence: Option<FenceWrite>,
+) -> Change {
+    let head = before.map(Entry::audit_head);
+    let record = Sealed::next(Subject::Tenant(after.tenant.clone()), head.as_ref(), stamp, deed);
+    after.changed_at_ms = stamp.at_ms;
+    after.version = record.record.seq;
+    after.head = record.hash.clone();
+    Change { before: before.cloned(), after, record, load, fence }
+}
+
+/// What the audit log says of an entry.
+fn summary(entry: &Entry) -> Json {
+    json!({ "cell": entry.cell, "epoch": entry.epoch, "state": entry.state })
+}
+
+/// Weights are bounded far below the largest signed number.
+fn signed(weight: u64) -> i64 {
+    i64::try_from(weight).unwrap_or(i64::MAX)
+}

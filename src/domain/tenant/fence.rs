@@ -1,0 +1,76 @@
+//! Fences: the item in a cell that says whether the cell may write for a tenant.
+//!
+//! Constraint kept: a fence changes only to a higher epoch, or within one epoch as the move protocol allows; the data
+//! path reads it, and never the map.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::fleet::Place;
+use crate::domain::ids::TenantId;
+
+/// Output of a cell's stack that names its fence table. A template without it makes cells without fences.
+pub const FENCE_OUTPUT: &str = "FenceTableName";
+
+/// What a fence allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum FenceMode {
+    /// The cell takes the tenant's writes.
+    Open,
+    /// A move is copying the tenant into the cell.
+    Incoming,
+    /// Writes must be transactions that check the fence.
+    Guarded,
+    /// No writes for now.
+    Sealed,
+    /// The tenant has moved to another cell.
+    Out,
+    /// The tenant was removed.
+    Closed,
+}
+
+impl FenceMode {
+    /// The word that stands in the item.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "OPEN",
+            Self::Incoming => "INCOMING",
+            Self::Guarded => "GUARDED",
+            Self::Sealed => "SEALED",
+            Self::Out => "OUT",
+            Self::Closed => "CLOSED",
+        }
+    }
+
+    /// The mode of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        let all = [Self::Open, Self::Incoming, Self::Guarded, Self::Sealed, Self::Out, Self::Closed];
+        all.into_iter().find(|mode| mode.as_str() == word)
+    }
+
+    /// Whether a move is under way, so that nobody else may touch the fence.
+    pub fn is_moving(self) -> bool {
+        matches!(self, Self::Incoming | Self::Guarded | Self::Sealed)
+    }
+}
+
+/// A tenant's fence in a cell. One shard: number 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fence {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The epoch that the mode belongs to.
+    pub epoch: u64,
+    /// What it allows.
+    pub mode: FenceMode,
+}
+
+/// The fence table of a cell.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FenceTable {
+    /// Where it is.
+    pub place: Place,
+    /// Its name.
+    pub name: String,
+}

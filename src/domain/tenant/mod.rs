@@ -1,0 +1,147 @@
+//! The tenant map: which cell serves which tenant.
+//!
+//! Owns: the entry of a tenant and the rules by which it changes. Constraint kept: a tenant's epoch only grows, also
+//! over its removal: a removed tenant leaves a tombstone.
+
+pub mod change;
+pub mod fence;
+pub mod load;
+pub mod placement;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::audit::Head;
+use super::ids::{CellId, Digest, Region, Residency, TenantId, Tier};
+
+/// The format of the entries that this version writes. An entry of a newer format is never rewritten.
+pub const ENTRY_FORMAT: u32 = 1;
+
+/// Weight of a tenant that names none.
+pub const WEIGHT_DEFAULT: u64 = 1;
+/// Largest weight of a tenant.
+pub const WEIGHT_MAX: u64 = 1_000_000_000;
+
+/// What is known of a tenant beside where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attributes {
+    /// Tier of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// Set of Regions, by the name that the fleet's definition gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Residency>,
+    /// Regions that may hold the tenant; none means that the tenant does not say.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub regions: BTreeSet<Region>,
+    /// Whether it needs a cell of type dedicated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dedicated: bool,
+    /// Whether it is willing to be served by a canary cell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
+    /// Share of a cell that it takes, in the unit of the cells' capacity; at least 1.
+    #[serde(default = "weight_default")]
+    pub weight: u64,
+    /// Labels for people and filters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+fn weight_default() -> u64 {
+    WEIGHT_DEFAULT
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            tier: None,
+            residency: None,
+            regions: BTreeSet::new(),
+            dedicated: false,
+            canary: false,
+            weight: WEIGHT_DEFAULT,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// Where a tenant is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EntryState {
+    /// Its room is reserved; its fence, in another account or Region, may not be open yet.
+    Opening,
+    /// It is served.
+    Active,
+    /// It is being removed; its fence, in another account or Region, may not be closed yet.
+    Closing,
+    /// It is gone. What is left keeps its epoch.
+    Removed,
+}
+
+impl EntryState {
+    /// The word that people read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Active => "active",
+            Self::Closing => "closing",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// Why a tenant must stay where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pin {
+    /// For people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// A tenant's entry in the map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Format of this item.
+    pub format: u32,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The cell that serves it; for a removed tenant, the one that did last.
+    pub cell: CellId,
+    /// Grows with every change of the cell and with every removal.
+    pub epoch: u64,
+    /// Where it is in its life.
+    pub state: EntryState,
+    /// What is known of it.
+    pub attributes: Attributes,
+    /// Whether it must stay where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
+    /// When it was added, in milliseconds since 1970.
+    pub added_at_ms: i64,
+    /// When the entry was changed last, in milliseconds since 1970.
+    pub changed_at_ms: i64,
+    /// Number of writes of this item, and number of the last record of its audit chain.
+    pub version: u64,
+    /// Hash of that record.
+    pub head: Digest,
+}
+
+impl Entry {
+    /// Whether the tenant takes room in its cell.
+    pub fn is_present(&self) -> bool {
+        self.state != EntryState::Removed
+    }
+
+    /// The end of the tenant's audit chain.
+    pub fn audit_head(&self) -> Head {
+        Head { seq: self.version, hash: self.head.clone() }
+    }
+}

@@ -1,0 +1,43 @@
+//! Writing a cell's record together with its audit record.
+//!
+//! Constraint kept: nothing changes a record without a line in the cell's audit chain, in the same transaction.
+
+use serde_json::{Value as Json, json};
+
+use crate::domain::audit::{Deed, Sealed, Stamp, Subject};
+use crate::domain::ids::CellId;
+use crate::domain::record::CellRecord;
+use crate::ops::World;
+use crate::ops::lease::HeldLease;
+use crate::ports::Called;
+
+/// Writes a record; gives it with its new version.
+pub async fn put(world: &World, record: CellRecord, lease: &HeldLease, action: &str) -> Called<CellRecord> {
+    let before = world.control.record(&record.cell).await?;
+    let from = before.as_ref().map_or(Json::Null, summary);
+    let audit = next(world, &record.cell, lease, action, from, summary(&record)).await?;
+    world.control.put_record(record, lease.lease(), &audit).await
+}
+
+/// Removes a record.
+pub async fn delete(world: &World, record: &CellRecord, lease: &HeldLease) -> Called<()> {
+    let audit = next(world, &record.cell, lease, "deleted", summary(record), Json::Null).await?;
+    world.control.delete_record(record, lease.lease(), &audit).await
+}
+
+async fn next(world: &World, cell: &CellId, lease: &HeldLease, action: &str, from: Json, to: Json) -> Called<Sealed> {
+    let head = world.map.load(cell).await?.and_then(|load| load.audit);
+    let stamp = Stamp { at_ms: world.clock.now_ms(), actor: lease.actor().clone() };
+    let deed = Deed { action: action.to_owned(), from, to };
+    Ok(Sealed::next(Subject::Cell(cell.clone()), head.as_ref(), &stamp, deed))
+}
+
+/// What the audit log says of a record.
+fn summary(record: &CellRecord) -> Json {
+    json!({
+        "state": record.state,
+        "region": record.region,
+        "applied": record.applied.as_ref().map(|a| a.digest.clone()),
+        "failed": record.failed.as_ref().map(|f| f.status.clone()),
+    })
+}
