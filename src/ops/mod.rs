@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod init;
 pub mod lease;
+pub mod map;
 pub mod observe;
 pub mod plan;
 pub mod poll;
