@@ -91,6 +91,54 @@ pub enum Refusal {
     },
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotProvisioned => write!(f, "it has not been provisioned"),
+            Self::NotActive { state } => write!(f, "it is {}", state.as_str()),
+            Self::CellZero => write!(f, "it is cell zero, which takes tenants by hand only"),
+            Self::CanaryOnly => write!(f, "it is a canary cell, and the tenant is not willing (--canary)"),
+            Self::DedicatedOnly => write!(f, "it is a dedicated cell, and the tenant is not dedicated"),
+            Self::NeedsDedicated => write!(f, "the tenant needs a dedicated cell"),
+            Self::ReservedForOthers => write!(f, "it is reserved for other tenants"),
+            Self::Region { region, allowed } => {
+                let allowed: Vec<&str> = allowed.iter().map(Region::as_str).collect();
+                write!(f, "it is in {region}; the tenant's data may be in {} only", or_nowhere(&allowed))
+            }
+            Self::Tier { takes } => {
+                let takes: Vec<&str> = takes.iter().map(Tier::as_str).collect();
+                write!(f, "it takes tier {} only", takes.join(", "))
+            }
+            Self::FullByCount { tenants, limit } => write!(f, "it is full: {tenants} of {limit} tenants"),
+            Self::FullByWeight { weight, asked, limit } => {
+                write!(f, "it has no room for weight {asked}: {weight} of {limit} are taken")
+            }
+        }
+    }
+}
+
+fn or_nowhere(regions: &[&str]) -> String {
+    if regions.is_empty() { "no Region".to_owned() } else { regions.join(", ") }
+}
+
+impl Refusal {
+    /// A few words that stand for all refusals of one kind.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::NotProvisioned => "not provisioned",
+            Self::NotActive { .. } => "not active",
+            Self::CellZero => "cell zero",
+            Self::CanaryOnly => "canary",
+            Self::DedicatedOnly => "dedicated",
+            Self::NeedsDedicated => "not dedicated",
+            Self::ReservedForOthers => "reserved for others",
+            Self::Region { .. } => "in another Region",
+            Self::Tier { .. } => "for other tiers",
+            Self::FullByCount { .. } | Self::FullByWeight { .. } => "full",
+        }
+    }
+}
+
 /// A tenant that looks for a cell.
 #[derive(Debug, Clone)]
 pub struct Wish<'a> {
@@ -140,6 +188,11 @@ impl Candidate {
     /// Why the cell does not take the tenant, if it does not. `by_hand`: somebody named the cell.
     pub fn refusal(&self, wish: &Wish<'_>, by_hand: bool) -> Option<Refusal> {
         self.state_refusal().or_else(|| self.kind_refusal(wish, by_hand)).or_else(|| self.room_refusal(wish))
+    }
+
+    /// Why a tenant that is in the cell already could not be there with these attributes, room aside.
+    pub fn misfit(&self, wish: &Wish<'_>) -> Option<Refusal> {
+        self.kind_refusal(wish, true)
     }
 
     fn state_refusal(&self) -> Option<Refusal> {
@@ -196,12 +249,16 @@ impl Candidate {
         self.weight = self.weight.saturating_add(weight);
     }
 
-    /// The order of preference; the smallest is best. A willing tenant goes to a canary cell if one has room; then the
-    /// emptiest comes first; then the highest rendezvous hash (Thaler and Ravishankar, "Using name-based mappings to
+    /// The order of preference; the smallest is best. A tenant goes to a cell that is reserved for it, and a willing one
+    /// to a canary cell, if one has room; then the emptiest comes first; then the highest rendezvous hash (Thaler and Ravishankar, "Using name-based mappings to
     /// increase hit rates", 1998), which spreads tenants and agrees on every machine; then the name.
     fn compare(&self, other: &Self, tenant_key: u64, weight: u64) -> std::cmp::Ordering {
-        let rank = |cell: &Self| u8::from(cell.cell_type != CellType::Canary);
+        // A cell that is reserved for others never gets here.
+        let is_preferred = |cell: &Self| cell.cell_type == CellType::Canary || !cell.reserved_for.is_empty();
+        let rank = |cell: &Self| u8::from(!is_preferred(cell));
         let ((used, limit), (other_used, other_limit)) = (self.fill(weight), other.fill(weight));
+        // Without this, a limit of 0 would tie with every other cell, and the order would not be one.
+        let (limit, other_limit) = (limit.max(1), other_limit.max(1));
         let ours = u128::from(used) * u128::from(other_limit);
         let theirs = u128::from(other_used) * u128::from(limit);
         let tie = || mix(other.key, tenant_key).cmp(&mix(self.key, tenant_key));
@@ -283,3 +340,6 @@ fn mix(cell: u64, tenant: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;
