@@ -164,7 +164,8 @@ impl Table {
         let send = || {
             let request = client.put_item().table_name(&self.name).set_item(Some(item.clone()));
             let values = (!values.is_empty()).then(|| values.clone());
-            request.condition_expression(condition).set_expression_attribute_values(values).send()
+            let request = request.condition_expression(condition).set_expression_attribute_values(values);
+            request.set_expression_attribute_names(names_in(condition)).send()
         };
         self.caller.call(self.call("dynamodb:PutItem", subject), send).await.map(|_| ())
     }
@@ -183,6 +184,7 @@ impl Table {
     pub(super) fn put(&self, item: Item, condition: &str, values: Item) -> Called<TransactWriteItem> {
         let put = Put::builder().table_name(&self.name).set_item(Some(item)).condition_expression(condition);
         let put = put.set_expression_attribute_values((!values.is_empty()).then_some(values));
+        let put = put.set_expression_attribute_names(names_in(condition));
         Ok(TransactWriteItem::builder().put(built(put.build())?).build())
     }
 
@@ -298,6 +300,13 @@ pub(super) fn failed_conditions(error: &CallError) -> Vec<usize> {
     reasons.enumerate().filter(|(_, reason)| *reason == "ConditionalCheckFailed").map(|(index, _)| index).collect()
 }
 
+/// The names of an expression: `#mode` stands for the attribute `mode`, whose own name DynamoDB reserves.
+fn names_in(expression: &str) -> Option<HashMap<String, String>> {
+    let words = expression.split('#').skip(1).filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric()).next());
+    let names: HashMap<String, String> = words.map(|word| (format!("#{word}"), word.to_owned())).collect();
+    (!names.is_empty()).then_some(names)
+}
+
 /// What a builder made. It fails only where a required field was forgotten.
 pub(super) fn built<T>(made: Result<T, BuildError>) -> Called<T> {
     made.map_err(|error| CallError {
@@ -382,6 +391,14 @@ mod tests {
         for (message, expected) in cases {
             assert_eq!(failed_conditions(&cancelled(message)), expected, "{message}");
         }
+    }
+
+    #[test]
+    fn names_of_an_expression_stand_for_themselves() {
+        let names = names_in("a < :a OR (b = :b AND #mode = :mode) OR #mode = :x AND #at>:y").expect("some");
+        let expected = [("#mode", "mode"), ("#at", "at")].map(|(name, word)| (name.to_owned(), word.to_owned()));
+        assert_eq!(names, HashMap::from(expected));
+        assert_eq!(names_in("version = :seen"), None);
     }
 
     #[test]

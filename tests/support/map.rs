@@ -2,15 +2,15 @@
 //!
 //! Constraint kept: a write is all or nothing, and its conditions are those of the ports, no more and no less.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cellctl::domain::audit::{Head, Sealed, Subject};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::Entry;
-use cellctl::domain::tenant::change::{Change, FenceWrite, LoadGuard};
+use cellctl::domain::tenant::change::{Change, FenceWrite, LoadChange, LoadGuard};
 use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable};
-use cellctl::domain::tenant::load::CellLoad;
+use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::ports::tenants::{CHANGES_MAX, EntryPage, FencePage, StoredRecord, StoredRoot, Written};
 
 /// Everything that the tables hold.
@@ -28,35 +28,8 @@ impl MapState {
     /// A transaction of changes.
     pub(crate) fn write(&mut self, changes: &[Change]) -> Written {
         assert!(changes.len() <= CHANGES_MAX, "{} changes in one transaction", changes.len());
-        let mut next = self.clone_counters();
-        for change in changes {
-            if let Some(load) = &change.load {
-                let Some(counters) = next.get_mut(&load.cell) else { return Written::CellRefused(load.cell.clone()) };
-                counters.0 += load.tenants;
-                counters.1 += load.weight;
-                let state = self.loads[&load.cell].state;
-                let fits = |limits: &cellctl::domain::tenant::load::Limits| {
-                    counters.0 <= signed(limits.tenants) && limits.weight.is_none_or(|max| counters.1 <= signed(max))
-                };
-                let admitted = match &load.guard {
-                    LoadGuard::Free => true,
-                    LoadGuard::Admit(limits) => state == CellState::Active && fits(limits),
-                    LoadGuard::Grow(limits) => limits.weight.is_none_or(|max| counters.1 <= signed(max)),
-                };
-                if !admitted {
-                    return Written::CellRefused(load.cell.clone());
-                }
-            }
-        }
-        for change in changes {
-            let tenant = &change.after.tenant;
-            let seen = change.before.as_ref().map(|entry| entry.version);
-            if self.entries.get(tenant).map(|entry| entry.version) != seen || self.has_record(&change.record) {
-                return Written::EntryChanged(tenant.clone());
-            }
-            if change.fence.as_ref().is_some_and(|write| !self.may_write(write)) {
-                return Written::FenceAhead(tenant.clone());
-            }
+        if let Some(refusal) = self.refusal(changes) {
+            return refusal;
         }
         for change in changes {
             self.entries.insert(change.after.tenant.clone(), change.after.clone());
@@ -64,20 +37,48 @@ impl MapState {
             if let Some(write) = &change.fence {
                 self.put_fence(write);
             }
-            if let Some(load) = change.load.as_ref().and_then(|change| self.loads.get_mut(&change.cell)) {
+            let Some(difference) = &change.load else { continue };
+            if let Some(load) = self.loads.get_mut(&difference.cell) {
+                load.tenants += difference.tenants;
+                load.weight += difference.weight;
                 load.writes += 1;
-            }
-        }
-        for (cell, (tenants, weight)) in next {
-            if let Some(load) = self.loads.get_mut(&cell) {
-                (load.tenants, load.weight) = (tenants, weight);
             }
         }
         Written::Done
     }
 
-    fn clone_counters(&self) -> BTreeMap<CellId, (i64, i64)> {
-        self.loads.iter().map(|(cell, load)| (cell.clone(), (load.tenants, load.weight))).collect()
+    /// Which condition does not hold: entries before cells before fences.
+    fn refusal(&self, changes: &[Change]) -> Option<Written> {
+        let tenant = |change: &Change| change.after.tenant.clone();
+        let changed = changes.iter().find(|change| self.has_changed(change));
+        let cells: BTreeSet<&CellId> = changes.iter().filter_map(|change| Some(&change.load.as_ref()?.cell)).collect();
+        let full = cells.into_iter().find(|cell| !self.takes(cell, changes));
+        let ahead = changes.iter().find(|change| change.fence.as_ref().is_some_and(|write| !self.may_write(write)));
+        let changed = changed.map(|change| Written::EntryChanged(tenant(change)));
+        let full = full.map(|cell| Written::CellRefused(cell.clone()));
+        changed.or(full).or(ahead.map(|change| Written::FenceAhead(tenant(change))))
+    }
+
+    fn has_changed(&self, change: &Change) -> bool {
+        let seen = change.before.as_ref().map(|entry| entry.version);
+        self.entries.get(&change.after.tenant).map(|entry| entry.version) != seen || self.has_record(&change.record)
+    }
+
+    /// Whether a cell takes all that the changes do to it, counted together.
+    fn takes(&self, cell: &CellId, changes: &[Change]) -> bool {
+        let Some(load) = self.loads.get(cell) else { return false };
+        let ours: Vec<&LoadChange> =
+            changes.iter().filter_map(|change| change.load.as_ref()).filter(|load| load.cell == *cell).collect();
+        let tenants = load.tenants + ours.iter().map(|change| change.tenants).sum::<i64>();
+        let weight = load.weight + ours.iter().map(|change| change.weight).sum::<i64>();
+        let light = |limits: &Limits| limits.weight.is_none_or(|max| weight <= signed(max));
+        ours.iter().all(|change| match &change.guard {
+            LoadGuard::Free => true,
+            LoadGuard::Admit(limits) => {
+                load.state == CellState::Active && tenants <= signed(limits.tenants) && light(limits)
+            }
+            LoadGuard::Grow(limits) => light(limits),
+        })
     }
 
     fn has_record(&self, record: &Sealed) -> bool {

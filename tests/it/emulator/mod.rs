@@ -12,5 +12,8 @@ mod interrupt;
 mod kill;
 mod large;
 mod lock;
+mod map;
 mod output;
 mod plan;
+mod spoilt;
+mod writers;

@@ -10,15 +10,17 @@ mod aws;
 mod proxy;
 mod run;
 mod shop;
+mod tables;
 
 use std::path::Path;
 
 use cellctl::local::{LocalSettings, OwnedInstance, OwnedOptions};
 use tokio::sync::OnceCell;
 
-pub(crate) use proxy::{Seen, When};
+pub(crate) use proxy::{Proxy, Seen, When};
 pub(crate) use run::Output;
 pub(crate) use shop::{Shop, small_cell};
+pub(crate) use tables::Tables;
 
 /// The Region of every test.
 pub(crate) const REGION: &str = "eu-central-1";

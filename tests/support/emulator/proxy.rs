@@ -1,4 +1,5 @@
-//! A reverse proxy before the endpoint: it counts what goes over the wire, and can hold a request.
+//! A reverse proxy before the endpoint: it counts what goes over the wire, and can hold a request,
+//! or change or lose its answer.
 //!
 //! Constraint kept: on loopback only, bodies are bounded, and requests pass unchanged; it ends when it is dropped.
 
@@ -51,8 +52,12 @@ struct Hold {
     when: When,
 }
 
+/// What becomes of an answer: another body, or none where the connection breaks before the answer gets through.
+type Spoil = Box<dyn FnMut(&Seen, Bytes) -> Option<Bytes> + Send>;
+
 struct State {
     upstream: String,
+    spoil: Mutex<Option<Spoil>>,
     seen: Mutex<Vec<Seen>>,
     hold: Mutex<Option<Hold>>,
     held: watch::Sender<bool>,
@@ -74,10 +79,11 @@ impl Drop for Proxy {
 
 impl Proxy {
     /// Starts one before `endpoint`.
-    pub(super) async fn start(endpoint: &str) -> Self {
+    pub(crate) async fn start(endpoint: &str) -> Self {
         let upstream = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let state = Arc::new(State {
             upstream,
+            spoil: Mutex::default(),
             seen: Mutex::default(),
             hold: Mutex::default(),
             held: watch::channel(false).0,
@@ -107,6 +113,11 @@ impl Proxy {
     /// The `nth` request from now on (the first is 1) that matches is held until `release`.
     pub(crate) fn hold(&self, nth: usize, when: When, matches: impl Fn(&Seen) -> bool + Send + 'static) {
         *lock(&self.state.hold) = Some(Hold { matches: Box::new(matches), left: nth, when });
+    }
+
+    /// From now on each answer passes through `spoil`: it may change it, or lose it (none).
+    pub(crate) fn spoil(&self, spoil: impl FnMut(&Seen, Bytes) -> Option<Bytes> + Send + 'static) {
+        *lock(&self.state.spoil) = Some(Box::new(spoil));
     }
 
     /// Waits until a request is held.
@@ -153,7 +164,7 @@ async fn pass(request: Request<Incoming>, state: Arc<State>) -> Result<Response<
     if held == Some(When::After) {
         state.wait_for_release().await;
     }
-    answer
+    state.spoil(&seen, answer?).await
 }
 
 impl State {
@@ -167,6 +178,21 @@ impl State {
             return None;
         }
         hold.take().map(|order| order.when)
+    }
+
+    async fn spoil(&self, seen: &Seen, answer: Response<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Failure> {
+        let (mut head, body) = answer.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let body = match lock(&self.spoil).as_mut() {
+            None => body,
+            Some(spoil) => {
+                // These speak of the answer as it was.
+                head.headers.remove(hyper::header::CONTENT_LENGTH);
+                head.headers.remove("x-amz-crc32");
+                spoil(seen, body).ok_or("the answer is lost")?
+            }
+        };
+        Ok(Response::from_parts(head, Full::new(body)))
     }
 
     async fn wait_for_release(&self) {

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use aws_sdk_cloudformation::types::Capability;
+use aws_sdk_dynamodb::types::AttributeValue;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -174,9 +175,13 @@ impl Shop {
         }
     }
 
-    /// Makes the record of a cell say that it holds so many tenants.
+    /// Makes the load of a cell say that it holds so many tenants.
     pub(crate) async fn set_tenants(&self, cell: &str, tenants: u64) {
-        self.aws.edit_record(&self.control_table(), cell, |record| record["tenants"] = tenants.into()).await;
+        let value = |text: &str| AttributeValue::S(text.to_owned());
+        let request = self.aws.dynamodb.update_item().table_name(self.control_table());
+        let request = request.key("pk", value("LOAD")).key("sk", value(cell)).update_expression("SET tenants = :n");
+        let request = request.expression_attribute_values(":n", AttributeValue::N(tenants.to_string()));
+        request.send().await.expect("written");
     }
 
     /// Changes a cell's stack as somebody does who knows nothing of the program, and waits until that is done.
