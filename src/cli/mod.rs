@@ -18,6 +18,7 @@ pub mod plan;
 pub mod render;
 pub mod schema;
 pub mod settings;
+pub mod tenant_args;
 pub mod validate;
 
 use std::ffi::OsString;

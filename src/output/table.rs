@@ -66,6 +66,16 @@ fn fitting(headings: &[&str], rows: &[Vec<Field>], width: usize) -> usize {
     (least..=headings.len()).rev().find(fits).unwrap_or(least)
 }
 
+/// A field outside a table.
+pub fn paint((text, tone): &Field, style: Style) -> String {
+    match tone {
+        Tone::Plain => text.clone(),
+        Tone::Good => style.good(text),
+        Tone::Warn => style.warn(text),
+        Tone::Bad => style.bad(text),
+    }
+}
+
 fn cell(text: &str, tone: Tone, style: Style) -> Cell {
     let cell = Cell::new(text);
     if !style.is_colored() {
@@ -80,7 +90,7 @@ fn cell(text: &str, tone: Tone, style: Style) -> Cell {
 }
 
 /// The width of the terminal on stdout; none where there is no terminal.
-fn width() -> Option<u16> {
+pub fn width() -> Option<u16> {
     use std::io::IsTerminal as _;
     std::io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten()
 }
