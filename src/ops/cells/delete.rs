@@ -80,7 +80,7 @@ const NAMED_MAX: usize = 5;
 /// deleted, so that no tenant can come in any more.
 async fn refuse_inhabited(world: &World, name: &CellId) -> Result<(), OpError> {
     let scan = Scan { cell: Some(name.clone()), ..Scan::default() };
-    let present = unordered(world.map.clone(), scan).try_filter(|entry| ready(entry.is_present()));
+    let present = unordered(&world.map, &scan).try_filter(|entry| ready(entry.is_present()));
     let found: Vec<Entry> = present.take(NAMED_MAX).try_collect().await?;
     if found.is_empty() {
         return Ok(());

@@ -40,8 +40,8 @@ struct Partition {
 }
 
 /// Entries in the order of their tenants' names, tombstones included.
-pub fn entries(map: Arc<dyn TenantMap>, scan: Scan) -> impl Stream<Item = Called<Entry>> + Send {
-    let partitions: Vec<Partition> = (0..BUCKETS).map(|bucket| begin(&map, bucket, &scan)).collect();
+pub fn entries(map: &Arc<dyn TenantMap>, scan: &Scan) -> impl Stream<Item = Called<Entry>> + Send + use<> {
+    let partitions: Vec<Partition> = (0..BUCKETS).map(|bucket| begin(map, bucket, scan)).collect();
     stream::unfold(Some(Merge { partitions, heads: BinaryHeap::new(), started: false }), |merge| async move {
         let mut merge = merge?;
         match merge.next().await {
@@ -53,8 +53,8 @@ pub fn entries(map: Arc<dyn TenantMap>, scan: Scan) -> impl Stream<Item = Called
 }
 
 /// Entries in no order, tombstones included.
-pub fn unordered(map: Arc<dyn TenantMap>, scan: Scan) -> impl Stream<Item = Called<Entry>> + Send {
-    let partitions = (0..BUCKETS).map(|bucket| Some(begin(&map, bucket, &scan)));
+pub fn unordered(map: &Arc<dyn TenantMap>, scan: &Scan) -> impl Stream<Item = Called<Entry>> + Send + use<> {
+    let partitions = (0..BUCKETS).map(|bucket| Some(begin(map, bucket, scan)));
     let streams = partitions.map(|partition| {
         Box::pin(stream::unfold(partition, |partition| async move {
             let mut partition = partition?;

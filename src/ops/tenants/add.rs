@@ -177,13 +177,11 @@ impl Desk<'_> {
                     return Err(fence_ahead(&entry));
                 }
             }
-            match self.land_entry(change::opened(&entry, &self.stamp())).await? {
-                Some(opened) => return Ok(opened),
-                None => {
-                    self.again(&entry.tenant, &mut attempt).await?;
-                    entry = self.entry(&entry.tenant).await?;
-                }
+            if let Some(opened) = self.land_entry(change::opened(&entry, &self.stamp())).await? {
+                return Ok(opened);
             }
+            self.again(&entry.tenant, &mut attempt).await?;
+            entry = self.entry(&entry.tenant).await?;
         }
         Ok(entry)
     }

@@ -145,7 +145,7 @@ impl Desk<'_> {
         mut take: impl FnMut(Entry) -> bool,
     ) -> Result<(), OpError> {
         let scan = Scan { cell: query.filter.cell.clone(), after: query.after.clone(), page: page_size(query) };
-        let found = entries(self.world.map.clone(), scan);
+        let found = entries(&self.world.map, &scan);
         let wanted = found.try_filter(|e| std::future::ready(query.filter.matches(e, regions.get(&e.cell))));
         pin_mut!(wanted);
         let mut left = query.limit.unwrap_or(u64::MAX);
@@ -168,7 +168,7 @@ impl Desk<'_> {
         wanted: usize,
     ) -> Result<Vec<Entry>, OpError> {
         let scan = Scan { cell: query.filter.cell.clone(), ..Scan::default() };
-        let found = unordered(self.world.map.clone(), scan);
+        let found = unordered(&self.world.map, &scan);
         pin_mut!(found);
         let mut heap: BinaryHeap<Ranked> = BinaryHeap::new();
         while let Some(entry) = found.next().await.transpose()? {
