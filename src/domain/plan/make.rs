@@ -142,7 +142,7 @@ fn step(desired: Desired, observed: &Observation, diffs: &mut DiffTable, allowed
         applied: record.and_then(|r| r.applied.as_ref()).map(|a| a.digest.clone()),
     };
     let tenants = observed.tenants.get(&desired.cell).copied().unwrap_or(0);
-    Step { action, reason, blocked, basis, diff, allowed, tenants, desired }
+    Step { action, reason, blocked, basis, desired, diff, allowed, tenants }
 }
 
 /// The atoms of this cell among those that the operator named.
