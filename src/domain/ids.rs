@@ -200,6 +200,11 @@ impl Digest {
         Self(hex::encode(sha2::Sha256::digest(bytes)))
     }
 
+    /// The digest of something that was hashed piece by piece.
+    pub fn of_hash(hash: [u8; 32]) -> Self {
+        Self(hex::encode(hash))
+    }
+
     /// Hashes several parts, each preceded by its length, so that no two lists of parts collide.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         use sha2::Digest as _;

@@ -80,7 +80,7 @@ fn cell(text: &str, tone: Tone, style: Style) -> Cell {
 }
 
 /// The width of the terminal on stdout; none where there is no terminal.
-fn width() -> Option<u16> {
+pub(super) fn width() -> Option<u16> {
     use std::io::IsTerminal as _;
     std::io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten()
 }
