@@ -1,153 +1,126 @@
-//! All entries of the map, one after the other.
+//! All entries of the map, in the order of the tenants' names.
 //!
-//! Constraint kept: flat memory. Each of the 16 partitions is read page by page, the next page while the one before is
-//! worked on; nothing else is held. Every page is a consistent read, and a tenant's key never changes, so that each
-//! tenant is seen exactly once, as it was at some moment during the pass.
+//! Owns: the merge of the map's buckets, each of which is in order. Constraint kept: memory is at most two pages of each
+//! bucket, one that is being handed out and one that is fetched meanwhile.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use futures_util::{Stream, stream};
-use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::domain::ids::{BUCKETS, CellId, TenantId};
 use crate::domain::tenant::Entry;
-use crate::ports::Called;
-use crate::ports::tenants::TenantMap;
+use crate::ports::tenants::{EntryPage, TenantMap};
+use crate::ports::{CallError, CallErrorKind, Called};
 
-/// What to read.
+/// Entries asked for at a time: with some 500 bytes each a page stays well below the 1 MiB that a query reads at most
+/// (`DynamoDB` API reference, `Query`), and all pages together below 16 MiB.
+pub const PAGE_ENTRIES: u32 = 500;
+
+/// Which entries are wanted.
 #[derive(Debug, Clone)]
-pub struct Scan {
-    /// Only entries that name this cell.
-    pub cell: Option<CellId>,
-    /// Only tenants after this one.
-    pub after: Option<TenantId>,
-    /// Entries looked at for each page of a partition.
+pub struct Wanted {
+    /// Entries asked for at a time: fewer than `PAGE_ENTRIES` where only the first few are wanted.
     pub page: u32,
+    /// Only those after this tenant.
+    pub after: Option<TenantId>,
+    /// Only those of this cell, removed tenants whose last cell it was included.
+    pub cell: Option<CellId>,
 }
 
-impl Default for Scan {
+impl Default for Wanted {
     fn default() -> Self {
-        Self { cell: None, after: None, page: 1_000 }
+        Self { page: PAGE_ENTRIES, after: None, cell: None }
     }
 }
 
-/// One partition: what was read of it, and what is still to come.
-struct Partition {
-    pages: mpsc::Receiver<Called<Vec<Entry>>>,
-    read: VecDeque<Entry>,
+/// The entries of a map, removed ones included, in the order of names. Each is as a consistent read found it when its
+/// page was read; a tenant never changes its key, so that each is seen at most once, and one that was there all the
+/// time exactly once.
+pub struct Entries {
+    map: Arc<dyn TenantMap>,
+    wanted: Wanted,
+    buckets: Vec<Bucket>,
 }
 
-/// Entries in the order of their tenants' names, tombstones included.
-pub fn entries(map: &Arc<dyn TenantMap>, scan: &Scan) -> impl Stream<Item = Called<Entry>> + Send + use<> {
-    let partitions: Vec<Partition> = (0..BUCKETS).map(|bucket| begin(map, bucket, scan)).collect();
-    stream::unfold(Some(Merge { partitions, heads: BinaryHeap::new(), started: false }), |merge| async move {
-        let mut merge = merge?;
-        match merge.next().await {
-            Ok(Some(entry)) => Some((Ok(entry), Some(merge))),
-            Ok(None) => None,
-            Err(error) => Some((Err(error), None)),
+/// One bucket of the map.
+struct Bucket {
+    number: u8,
+    page: std::vec::IntoIter<Entry>,
+    /// The next page, while it is fetched; empty past the last. What is dropped is given up.
+    ahead: JoinSet<Called<EntryPage>>,
+}
+
+impl Entries {
+    /// All entries of a map.
+    pub fn all(map: Arc<dyn TenantMap>) -> Self {
+        Self::of(map, Wanted::default())
+    }
+
+    /// Some entries of a map. Fetching begins at once: this must be called within a tokio runtime.
+    pub fn of(map: Arc<dyn TenantMap>, wanted: Wanted) -> Self {
+        let bucket = |number| {
+            let mut ahead = JoinSet::new();
+            fetch(&mut ahead, &map, &wanted, number, wanted.after.clone());
+            Bucket { number, page: Vec::new().into_iter(), ahead }
+        };
+        let buckets = (0..BUCKETS).map(bucket).collect();
+        Self { map, wanted, buckets }
+    }
+
+    /// The next entry; none past the last.
+    pub async fn next(&mut self) -> Called<Option<Entry>> {
+        for bucket in &mut self.buckets {
+            bucket.fill(&self.map, &self.wanted).await?;
         }
-    })
-}
+        let heads = self.buckets.iter().enumerate().filter_map(|(at, b)| Some((&b.head()?.tenant, at)));
+        let first = heads.min().map(|(_, at)| at);
+        Ok(first.and_then(|at| self.buckets[at].page.next()))
+    }
 
-/// Entries in no order, tombstones included.
-pub fn unordered(map: &Arc<dyn TenantMap>, scan: &Scan) -> impl Stream<Item = Called<Entry>> + Send + use<> {
-    let partitions = (0..BUCKETS).map(|bucket| Some(begin(map, bucket, scan)));
-    let streams = partitions.map(|partition| {
-        Box::pin(stream::unfold(partition, |partition| async move {
-            let mut partition = partition?;
-            match partition.take().await {
-                Ok(Some(entry)) => Some((Ok(entry), Some(partition))),
-                Ok(None) => None,
-                Err(error) => Some((Err(error), None)),
-            }
-        }))
-    });
-    stream::select_all(streams)
-}
-
-/// Begins to read a partition: one page ahead, until it ends, fails, or nobody wants more.
-fn begin(map: &Arc<dyn TenantMap>, bucket: u8, scan: &Scan) -> Partition {
-    let (sender, pages) = mpsc::channel(1);
-    let (map, scan) = (Arc::clone(map), scan.clone());
-    tokio::spawn(async move {
-        let mut after = scan.after;
+    /// The next entry of a tenant that is not removed; none past the last.
+    pub async fn next_present(&mut self) -> Called<Option<Entry>> {
         loop {
-            let page = map.page(bucket, after.as_ref(), scan.page, scan.cell.as_ref()).await;
-            let next = page.as_ref().ok().and_then(|page| page.next.clone());
-            let sent = sender.send(page.map(|page| page.entries)).await;
-            if sent.is_err() || next.is_none() {
-                return;
-            }
-            after = next;
-        }
-    });
-    Partition { pages, read: VecDeque::new() }
-}
-
-impl Partition {
-    async fn take(&mut self) -> Called<Option<Entry>> {
-        while self.read.is_empty() {
-            match self.pages.recv().await {
-                Some(page) => self.read = page?.into(),
-                None => return Ok(None),
+            match self.next().await? {
+                Some(entry) if !entry.is_present() => {}
+                other => return Ok(other),
             }
         }
-        Ok(self.read.pop_front())
     }
 }
 
-/// Merges the partitions. Each of `heads` is the next entry of a partition.
-struct Merge {
-    partitions: Vec<Partition>,
-    heads: BinaryHeap<Reverse<Head>>,
-    started: bool,
-}
-
-struct Head {
-    partition: usize,
-    entry: Entry,
-}
-
-impl Merge {
-    async fn next(&mut self) -> Called<Option<Entry>> {
-        if !self.started {
-            self.started = true;
-            for partition in 0..self.partitions.len() {
-                self.refill(partition).await?;
-            }
-        }
-        let Some(Reverse(head)) = self.heads.pop() else { return Ok(None) };
-        self.refill(head.partition).await?;
-        Ok(Some(head.entry))
+impl Bucket {
+    fn head(&self) -> Option<&Entry> {
+        self.page.as_slice().first()
     }
 
-    async fn refill(&mut self, partition: usize) -> Called<()> {
-        if let Some(entry) = self.partitions[partition].take().await? {
-            self.heads.push(Reverse(Head { partition, entry }));
+    /// Makes sure that there is a head, unless the bucket is at its end. A page may be empty although there are more.
+    async fn fill(&mut self, map: &Arc<dyn TenantMap>, wanted: &Wanted) -> Called<()> {
+        while self.page.as_slice().is_empty() {
+            let Some(joined) = self.ahead.join_next().await else { return Ok(()) };
+            let page = joined.map_err(|error| lost(&error))??;
+            if page.next.is_some() {
+                fetch(&mut self.ahead, map, wanted, self.number, page.next);
+            }
+            self.page = page.entries.into_iter();
         }
         Ok(())
     }
 }
 
-impl PartialEq for Head {
-    fn eq(&self, other: &Self) -> bool {
-        self.entry.tenant == other.entry.tenant
-    }
+/// Begins to fetch the page of a bucket after a tenant.
+fn fetch(
+    into: &mut JoinSet<Called<EntryPage>>,
+    map: &Arc<dyn TenantMap>,
+    wanted: &Wanted,
+    bucket: u8,
+    after: Option<TenantId>,
+) {
+    let (map, cell, page) = (Arc::clone(map), wanted.cell.clone(), wanted.page);
+    into.spawn(async move { map.page(bucket, after.as_ref(), page, cell.as_ref()).await });
 }
 
-impl Eq for Head {}
-
-impl PartialOrd for Head {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Head {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.entry.tenant.cmp(&other.entry.tenant)
-    }
+/// The error for a fetch that ended without an answer: a bug in an adapter, or a runtime that shuts down.
+fn lost(error: &tokio::task::JoinError) -> CallError {
+    let subject = "the tenant map".to_owned();
+    CallError { kind: CallErrorKind::Other, operation: "dynamodb:Query", subject, message: error.to_string() }
 }
