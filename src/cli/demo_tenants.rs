@@ -24,8 +24,8 @@ const TENANTS: [(&str, &str, Option<&str>); 6] = [
     ("our-own-shop", r#"{ "canary": true, "weight": 40 }"#, None),
     ("oldest-customer", r#"{ "weight": 800 }"#, Some("cell-0")),
 ];
-/// A tenant that no cell takes: its data may be in Regions only where the fleet has no cell.
-const HOMELESS: (&str, &str) = ("umbrella", r#"{ "regions": ["us-east-1"] }"#);
+/// A tenant that no cell takes: it is too heavy for what is left of each.
+const HOMELESS: (&str, &str) = ("umbrella", r#"{ "weight": 9900 }"#);
 
 /// The fleet of the demo and who plays it.
 pub(super) struct Scene<'a> {
@@ -46,7 +46,7 @@ impl Scene<'_> {
         for (tenant, attributes, to) in TENANTS {
             self.add(tenant, attributes, to).await?;
         }
-        heading(self.session, "cellctl tenant place umbrella --region us-east-1 --explain: why no cell takes it");
+        heading(self.session, "cellctl tenant place umbrella --weight 9900 --explain: why no cell takes it");
         self.explain().await?;
         heading(self.session, "cellctl tenant list");
         self.list().await?;
