@@ -164,7 +164,8 @@ impl Table {
         let send = || {
             let request = client.put_item().table_name(&self.name).set_item(Some(item.clone()));
             let values = (!values.is_empty()).then(|| values.clone());
-            request.condition_expression(condition).set_expression_attribute_values(values).send()
+            let request = request.condition_expression(condition).set_expression_attribute_values(values);
+            request.set_expression_attribute_names(names_in(condition)).send()
         };
         self.caller.call(self.call("dynamodb:PutItem", subject), send).await.map(|_| ())
     }
@@ -183,6 +184,7 @@ impl Table {
     pub(super) fn put(&self, item: Item, condition: &str, values: Item) -> Called<TransactWriteItem> {
         let put = Put::builder().table_name(&self.name).set_item(Some(item)).condition_expression(condition);
         let put = put.set_expression_attribute_values((!values.is_empty()).then_some(values));
+        let put = put.set_expression_attribute_names(names_in(condition));
         Ok(TransactWriteItem::builder().put(built(put.build())?).build())
     }
 
@@ -353,6 +355,14 @@ pub(super) fn name_of(item: &Item) -> String {
 /// is one of the parts.
 pub(super) fn token(parts: &[&str]) -> String {
     Digest::of_parts(parts.iter().map(|p| p.as_bytes())).as_str()[..36].to_owned()
+}
+
+/// The attributes that a condition names as `#attribute`, because `DynamoDB` keeps their words for itself.
+fn names_in(condition: &str) -> Option<HashMap<String, String>> {
+    let words = condition.split(|c: char| !c.is_ascii_alphanumeric() && c != '#');
+    let names = words.filter_map(|word| Some((word.to_owned(), word.strip_prefix('#')?.to_owned())));
+    let names: HashMap<String, String> = names.collect();
+    (!names.is_empty()).then_some(names)
 }
 
 #[cfg(test)]

@@ -13,17 +13,17 @@ use super::{time, visible};
 /// The records, as they come.
 pub fn history(records: &[Record], style: Style) -> String {
     let rows = records.iter().map(row).collect();
-    table(&["#", "when", "what", "change", "who", "identity", "ci"], rows, style)
+    table(&["when", "what", "change", "who", "identity", "seq", "ci"], rows, style)
 }
 
 fn row(record: &Record) -> Vec<Field> {
     vec![
-        plain(record.seq.to_string()),
         plain(time(record.at_ms)),
         plain(visible(&record.action)),
         plain(visible(&difference(&record.from, &record.to))),
         plain(visible(&record.actor.user)),
         plain(visible(&record.actor.identity)),
+        plain(record.seq.to_string()),
         plain(record.actor.ci_url.as_deref().map_or_else(|| "-".to_owned(), visible)),
     ]
 }
