@@ -13,6 +13,7 @@ pub mod map;
 pub mod observe;
 pub mod plan;
 pub mod poll;
+pub mod tenants;
 
 use std::sync::Arc;
 
