@@ -10,55 +10,23 @@
 #[allow(dead_code, unused_imports, reason = "tests use the rest of it")]
 mod support;
 
-use std::process::{Child, Command, ExitCode, Stdio};
+#[allow(dead_code, reason = "each program uses a part of it")]
+mod figure;
+
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use figure::{Benchmark, Figure, as_f64, peak_mib};
 use support::fast::{FastClock, Operations};
 use support::scripted::Scripted;
 use support::stage::{Ran, STATELESS, Stage};
-
-/// One measured figure beside its goal.
-struct Figure {
-    what: &'static str,
-    measured: f64,
-    goal: f64,
-    unit: &'static str,
-}
-
-impl Figure {
-    /// A figure that is to be at most `goal`.
-    fn new(what: &'static str, measured: f64, goal: f64, unit: &'static str) -> Self {
-        Self { what, measured, goal, unit }
-    }
-
-    fn is_met(&self) -> bool {
-        self.measured <= self.goal
-    }
-
-    fn print(&self) {
-        let word = if self.is_met() { "met" } else { "MISSED" };
-        println!("{:<58} {:>10.3} {:<6} goal {:>8.3}  {word}", self.what, self.measured, self.unit, self.goal);
-    }
-}
-
-type Benchmark = fn() -> Vec<Figure>;
 
 const ALL: [(&str, Benchmark); 5] =
     [("help", help), ("plan", plan), ("no-op", no_op), ("throttled", throttled), ("create", create)];
 
 fn main() -> ExitCode {
-    // `cargo bench` adds `--bench`.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    let chosen = ALL.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| w == name));
-    let mut figures = Vec::new();
-    for (_, benchmark) in chosen {
-        let found = benchmark();
-        found.iter().for_each(Figure::print);
-        figures.extend(found);
-    }
-    let met = !figures.is_empty() && figures.iter().all(Figure::is_met);
-    if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    figure::run(&ALL)
 }
 
 /// The median time of 50 runs of `--help`.
@@ -109,23 +77,6 @@ fn children_cpu_s() -> f64 {
     let after_name = text.rsplit(')').next().unwrap_or_default();
     let ticks = after_name.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0
-}
-
-/// Waits for a process; gives the highest resident size that the kernel has noted, read every other millisecond.
-fn peak_mib(mut child: Child) -> f64 {
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak_kib = 0.0_f64;
-    loop {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
-        peak_kib = peak_kib.max(kib.unwrap_or(0.0));
-        if let Some(ended) = child.try_wait().expect("the process") {
-            assert!(ended.success(), "{ended}");
-            return peak_kib / 1024.0;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 /// A fleet of many cells from the shipped template, with a few shapes.
@@ -230,8 +181,4 @@ fn create() -> Vec<Figure> {
 
 fn is_throttled(call: &support::scripted::Call) -> bool {
     call.outcome == support::scripted::Outcome::Throttled
-}
-
-fn as_f64(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -18,6 +18,9 @@ pub mod plan;
 pub mod render;
 pub mod schema;
 pub mod settings;
+pub mod tenant;
+pub mod tenant_args;
+pub mod tenant_list;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -85,6 +88,10 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Work with single cells.
     Cell(cell::CellArgs),
+    /// Work with tenants: place, find, pin, change and remove them.
+    ///
+    /// Begin with `cellctl tenant add`; docs/tenants.md tells how a cell is chosen.
+    Tenant(tenant::TenantArgs),
     /// Show or break the lock on the fleet.
     ///
     /// One run changes a fleet at a time. A lock whose holder is dead ends by itself within a minute.
@@ -172,6 +179,7 @@ async fn dispatch(command: Command, session: Session) -> Ran {
         Command::Plan(args) => plan::run(args, &session).await,
         Command::Apply(args) => apply::run(args, &session).await,
         Command::Cell(args) => cell::run(args, &session).await,
+        Command::Tenant(args) => tenant::run(args, &session).await,
         Command::Lock(args) => lock::run(&args, &session).await,
         Command::Doctor(args) => doctor::run(&args, &session).await,
         Command::Local(args) => local::run_command(args, &session).await,

@@ -72,6 +72,10 @@ pub(super) fn bad_value(error: &ValidationError<'_>, site: &Site<'_>) -> Complai
             let message = format!("{} has more than {limit} entries", subject(site.path));
             complaint("bad-value", message, format!("keep it to {limit}"))
         }
+        Kind::MinItems { limit } => {
+            let message = format!("{} has fewer than {limit} entries", subject(site.path));
+            complaint("bad-value", message, "add what belongs there, or remove the field")
+        }
         _ => {
             let message = format!("{} does not fit the format", subject(site.path));
             complaint("bad-value", message, "compare it with the schema that `cellctl schema` prints")

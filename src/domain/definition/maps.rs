@@ -22,6 +22,11 @@ pub(super) const PARAMETER_KEY: &str = "^[A-Za-z0-9]{1,255}$";
 /// Name of an environment variable (Lambda API reference, `Environment`).
 pub(super) const ENVIRONMENT_KEY: &str = "^[A-Za-z][A-Za-z0-9_]*$";
 
+/// A tier, or the name of a set of Regions: what `Tier` and `Residency` take.
+pub(super) const WORD: &str = "^(?=.{1,40}$)[a-z](-?[a-z0-9])*$";
+/// Name of a tenant: what `TenantId` takes.
+pub(super) const TENANT: &str = r"^(?=.{1,128}$)[A-Za-z0-9](\.?[A-Za-z0-9_-])*\.?$";
+
 /// Atoms by name. CloudFormation takes 500 resources a stack, so 200 of one kind is more than fits.
 pub(super) fn atoms<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let value = generator.subschema_for::<T>();
@@ -70,7 +75,7 @@ pub(super) fn residency(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "object",
         "maxProperties": 100,
-        "propertyNames": { "pattern": "^[a-z]([a-z0-9]|-[a-z0-9]){0,39}$" },
+        "propertyNames": { "pattern": WORD },
         "additionalProperties": { "type": "array", "minItems": 1, "maxItems": 50, "items": region },
     })
 }

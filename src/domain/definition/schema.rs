@@ -153,6 +153,11 @@ fn pattern_in_words(pattern: &str) -> Option<&'static str> {
         maps::LABEL_VALUE => "use at most 255 characters without a comma: selectors separate by commas",
         maps::TAG_KEY => "use 1 to 128 characters that do not begin with `aws:` or `cellctl:`, which are reserved",
         maps::PARAMETER_KEY => "use 1 to 255 letters and digits, as CloudFormation demands of a parameter's name",
+        maps::WORD => "use 1 to 40 lower-case letters, digits and single hyphens, starting with a letter",
+        maps::TENANT => {
+            "use 1 to 128 ASCII letters, digits, dots, hyphens and underscores, starting with a letter or digit, without \
+             two dots in a row"
+        }
         maps::ENVIRONMENT_KEY => "use letters, digits and underscores, starting with a letter",
         _ if pattern.starts_with("^(python3") => {
             "use a Lambda runtime, such as python3.13, nodejs22.x, java21, dotnet8, ruby3.3 or provided.al2023"

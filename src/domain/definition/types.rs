@@ -154,11 +154,11 @@ pub struct CellSpec {
     pub capacity: Capacity,
     /// Tiers whose tenants the cell takes; those of every tier when absent.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = r"^[a-z]([a-z0-9]|-[a-z0-9])*$"), length(max = 40)))]
+    #[schemars(length(max = 100), inner(regex(pattern = maps::WORD)))]
     pub tiers: Vec<String>,
     /// With `type: dedicated`: the tenants that the cell is for. Without it, the cell takes one tenant, the first.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9_-]|\.[A-Za-z0-9_-])*\.?$"), length(max = 128)))]
+    #[schemars(inner(regex(pattern = maps::TENANT)))]
     pub reserved_for: Vec<String>,
     /// `DynamoDB` tables, by name.
     #[serde(default)]

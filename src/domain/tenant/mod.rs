@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod fence;
+pub mod label;
 pub mod load;
 pub mod placement;
 

@@ -249,12 +249,16 @@ impl Candidate {
         self.weight = self.weight.saturating_add(weight);
     }
 
-    /// The order of preference; the smallest is best. A willing tenant goes to a canary cell if one has room; then the
-    /// emptiest comes first; then the highest rendezvous hash (Thaler and Ravishankar, "Using name-based mappings to
+    /// The order of preference; the smallest is best. A tenant goes to a cell that is reserved for it, and a willing one
+    /// to a canary cell, if one has room; then the emptiest comes first; then the highest rendezvous hash (Thaler and Ravishankar, "Using name-based mappings to
     /// increase hit rates", 1998), which spreads tenants and agrees on every machine; then the name.
     fn compare(&self, other: &Self, tenant_key: u64, weight: u64) -> std::cmp::Ordering {
-        let rank = |cell: &Self| u8::from(cell.cell_type != CellType::Canary);
+        // A cell that is reserved for others never gets here.
+        let is_preferred = |cell: &Self| cell.cell_type == CellType::Canary || !cell.reserved_for.is_empty();
+        let rank = |cell: &Self| u8::from(!is_preferred(cell));
         let ((used, limit), (other_used, other_limit)) = (self.fill(weight), other.fill(weight));
+        // Without this, a limit of 0 would tie with every other cell, and the order would not be one.
+        let (limit, other_limit) = (limit.max(1), other_limit.max(1));
         let ours = u128::from(used) * u128::from(other_limit);
         let theirs = u128::from(other_used) * u128::from(limit);
         let tie = || mix(other.key, tenant_key).cmp(&mix(self.key, tenant_key));
@@ -336,3 +340,6 @@ fn mix(cell: u64, tenant: u64) -> u64 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,6 @@
 
 use std::sync::Arc;
 
-use std::future::ready;
-
-use futures_util::{StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use crate::domain::definition::CellType;
@@ -16,11 +13,10 @@ use crate::domain::ids::{CellId, request_token};
 use crate::domain::record::{CellRecord, CellState};
 use crate::domain::stack::{Phase, RECOVERY_STARTS, StackDetail, StackResource, first_cause};
 use crate::domain::template::atoms;
-use crate::domain::tenant::Entry;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
-use crate::ops::map::stream::{Scan, unordered};
+use crate::ops::map::stream::{self, Entries};
 use crate::ops::poll::{Before, CLOCK_SLACK_MS, Poller, Wanted};
 use crate::ports::Content;
 
@@ -79,13 +75,17 @@ const NAMED_MAX: usize = 5;
 /// Refuses where an entry of the map still names the cell, whatever its counter says. Asked after the cell was marked as
 /// deleted, so that no tenant can come in any more.
 async fn refuse_inhabited(world: &World, name: &CellId) -> Result<(), OpError> {
-    let scan = Scan { cell: Some(name.clone()), ..Scan::default() };
-    let present = unordered(world.map.clone(), scan).try_filter(|entry| ready(entry.is_present()));
-    let found: Vec<Entry> = present.take(NAMED_MAX).try_collect().await?;
-    if found.is_empty() {
+    let wanted = stream::Wanted { cell: Some(name.clone()), ..stream::Wanted::default() };
+    let mut entries = Entries::of(world.map.clone(), wanted);
+    let mut names = Vec::new();
+    while names.len() < NAMED_MAX
+        && let Some(entry) = entries.next_present().await?
+    {
+        names.push(entry.tenant.to_string());
+    }
+    if names.is_empty() {
         return Ok(());
     }
-    let names: Vec<&str> = found.iter().map(|entry| entry.tenant.as_str()).collect();
     let message = format!("cell {name} counts no tenants, but the map has some in it: {}", names.join(", "));
     Err(OpError::new(ErrorKind::Refused, message)
         .hint("`cellctl map verify --repair` sets the counter right; then move them away"))

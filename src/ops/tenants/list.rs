@@ -6,12 +6,10 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use futures_util::{StreamExt, TryStreamExt, pin_mut};
-
 use crate::domain::ids::{CellId, Region, TenantId, Tier};
 use crate::domain::tenant::{Entry, EntryState};
 use crate::ops::error::OpError;
-use crate::ops::map::stream::{Scan, entries, unordered};
+use crate::ops::map::stream::{Entries, PAGE_ENTRIES, Wanted};
 
 use super::Desk;
 
@@ -144,16 +142,17 @@ impl Desk<'_> {
         regions: &BTreeMap<CellId, Region>,
         mut take: impl FnMut(Entry) -> bool,
     ) -> Result<(), OpError> {
-        let scan = Scan { cell: query.filter.cell.clone(), after: query.after.clone(), page: page_size(query) };
-        let found = entries(self.world.map.clone(), scan);
-        let wanted = found.try_filter(|e| std::future::ready(query.filter.matches(e, regions.get(&e.cell))));
-        pin_mut!(wanted);
+        let cell = query.filter.cell.clone();
+        let wanted = Wanted { cell, after: query.after.clone(), page: page_size(query) };
+        let mut found = Entries::of(self.world.map.clone(), wanted);
         let mut left = query.limit.unwrap_or(u64::MAX);
         while left > 0 {
-            let Some(entry) = wanted.next().await.transpose()? else { break };
-            left -= 1;
-            if !take(entry) {
-                break;
+            let Some(entry) = found.next().await? else { break };
+            if query.filter.matches(&entry, regions.get(&entry.cell)) {
+                left -= 1;
+                if !take(entry) {
+                    break;
+                }
             }
         }
         Ok(())
@@ -167,11 +166,10 @@ impl Desk<'_> {
         after: Option<&Key>,
         wanted: usize,
     ) -> Result<Vec<Entry>, OpError> {
-        let scan = Scan { cell: query.filter.cell.clone(), ..Scan::default() };
-        let found = unordered(self.world.map.clone(), scan);
-        pin_mut!(found);
+        let from = Wanted { cell: query.filter.cell.clone(), ..Wanted::default() };
+        let mut found = Entries::of(self.world.map.clone(), from);
         let mut heap: BinaryHeap<Ranked> = BinaryHeap::new();
-        while let Some(entry) = found.next().await.transpose()? {
+        while let Some(entry) = found.next().await? {
             let ranked = Ranked { key: query.key(&entry), reverse: query.reverse, entry };
             let shown = after.is_some_and(|after| ordered(&ranked.key, after, query.reverse) != Ordering::Greater);
             if shown || !query.filter.matches(&ranked.entry, regions.get(&ranked.entry.cell)) {
@@ -189,7 +187,7 @@ impl Desk<'_> {
 /// Pages no larger than what is wanted, as long as nothing is filtered out on the way.
 fn page_size(query: &Query) -> u32 {
     let limit = query.limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX);
-    limit.clamp(25, Scan::default().page)
+    limit.clamp(25, PAGE_ENTRIES)
 }
 
 fn ordered(a: &Key, b: &Key, reverse: bool) -> Ordering {

@@ -1,4 +1,5 @@
-//! What only shows when the files are seen together: a fleet or a cell described twice, and cells whose atoms would meet.
+//! What only shows when the files are seen together: a fleet or a cell described twice, cells whose atoms would meet, and
+//! sets of Regions without a cell.
 //!
 //! Constraint kept: the trees of the files are gone by now, so findings stand at the cell's name.
 
@@ -44,6 +45,20 @@ pub(super) fn overlaps(cells: &[NamedCell]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Finds sets of Regions without a cell. Left out where a cell's place is not known, and where there are no cells yet.
+pub(super) fn empty_residencies(fleets: &[NamedFleet], cells: &[NamedCell]) -> Vec<Finding> {
+    let places: Option<Vec<&str>> = cells.iter().map(|c| Some(c.cell.as_ref()?.place.region.as_str())).collect();
+    let Some(places) = places.filter(|places| !places.is_empty()) else { return Vec::new() };
+    let is_empty = |fleet: &NamedFleet, name: &str| {
+        fleet.definition.spec.residency.get(name).is_some_and(|set| !set.iter().any(|r| places.contains(&r.as_str())))
+    };
+    let of_fleet = |fleet: &NamedFleet| {
+        let warnings = fleet.residency.iter().filter(|(name, _)| is_empty(fleet, name));
+        warnings.map(|(_, warning)| warning.clone()).collect::<Vec<_>>()
+    };
+    fleets.iter().flat_map(of_fleet).collect()
 }
 
 /// The first overlap of two cells in one account and Region, where the longer name goes on with `rest`.

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::FleetFile;
-use super::super::report::{Report, complaint};
-use super::values;
+use super::super::report::{Report, complaint, located};
+use super::super::{FleetFile, SourceFile};
+use super::{tenants, values};
 use crate::domain::finding::Finding;
 use crate::domain::fleet::{Cell, Fleet, Place};
 use crate::domain::ids::{Region, Residency};
@@ -12,7 +12,7 @@ use crate::domain::ids::{Region, Residency};
 /// What the stacks begin with that hold a fleet's control state (`StackName::of_control`).
 const RESERVED: &str = "cellctl";
 
-/// Checks what the schema cannot: a name that is cellctl's own, and secrets in labels and tags.
+/// Checks what the schema cannot: a name that is cellctl's own, secrets in labels and tags, Regions named twice.
 pub(super) fn check(definition: &FleetFile, report: &mut Report<'_>) {
     let name = definition.metadata.name.as_str();
     if name == RESERVED || name.strip_prefix(RESERVED).is_some_and(|rest| rest.starts_with('-')) {
@@ -21,6 +21,27 @@ pub(super) fn check(definition: &FleetFile, report: &mut Report<'_>) {
     }
     values::check_public(&["metadata", "labels"], &definition.metadata.labels, report);
     values::check_public(&["spec", "tags"], &definition.spec.tags, report);
+    for (name, regions) in &definition.spec.residency {
+        tenants::unique(&["spec", "residency", name], regions, report);
+    }
+}
+
+/// Each residency with the warning that no cell is in its Regions: only all files together tell whether it holds.
+pub(super) fn residency_places(
+    definition: &FleetFile,
+    file: &SourceFile,
+    report: &Report<'_>,
+) -> Vec<(String, Finding)> {
+    let warning = |name: &String| {
+        let message =
+            format!("no cell is in a Region of the residency `{name}`: no tenant that asks for it can be placed");
+        let finding = Finding::error("empty-residency", &*file.path, message)
+            .hint("define a cell in one of its Regions, or remove it")
+            .as_warning();
+        let at = report.key_position(&["spec", "residency", name]);
+        (name.clone(), located(finding, at, &file.text))
+    };
+    definition.spec.residency.keys().map(warning).collect()
 }
 
 /// The finding when no file describes the fleet.

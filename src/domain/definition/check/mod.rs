@@ -11,6 +11,7 @@ mod names;
 mod place;
 mod queues;
 mod tables;
+mod tenants;
 mod values;
 
 use rayon::prelude::*;
@@ -56,6 +57,8 @@ enum Content {
 struct NamedFleet {
     definition: FleetFile,
     file: String,
+    /// For each residency a warning at its place, of use only where no cell is in its Regions.
+    residency: Vec<(String, Finding)>,
 }
 
 /// A cell with the place of its name, for findings across files.
@@ -107,7 +110,8 @@ pub fn examine(file: &SourceFile, settings: Settings<'_>) -> Examined {
     let content = match kind {
         DefinitionKind::Fleet => typed::<FleetFile>(kind, root, value, &mut report).map(|definition| {
             fleet::check(&definition, &mut report);
-            Content::Fleet(Box::new(NamedFleet { definition, file: file.path.clone() }))
+            let residency = fleet::residency_places(&definition, file, &report);
+            Content::Fleet(Box::new(NamedFleet { definition, file: file.path.clone(), residency }))
         }),
         DefinitionKind::Cell => typed::<CellFile>(kind, root, value, &mut report)
             .map(|definition| Content::Cell(Box::new(cell(definition, file, settings, &mut report)))),
@@ -135,6 +139,7 @@ pub fn assemble(examined: Vec<Examined>) -> Result<Checked, Vec<Finding>> {
     findings.extend(across::fleets(&fleets));
     findings.extend(across::duplicates(&cells));
     findings.extend(across::overlaps(&cells));
+    findings.extend(across::empty_residencies(&fleets, &cells));
     findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     if findings.iter().any(|f| f.severity == Severity::Error) {
         return Err(findings);
@@ -174,6 +179,7 @@ fn cell(definition: CellFile, file: &SourceFile, settings: Settings<'_>, report:
     tables::check(&definition.spec, report);
     queues::check(&definition.spec, report);
     functions::check(&definition.spec, report);
+    tenants::check(&definition.spec, report);
     values::check_cell(&definition, settings, report);
     names::check_cell(&definition, settings, report);
     let place = place::check(&definition.spec, settings, report);

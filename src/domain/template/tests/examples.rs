@@ -64,6 +64,25 @@ fn every_shape_renders() {
     }
 }
 
+/// Otherwise a cell that is to take more tenants would be a cell to be changed.
+#[test]
+fn what_placement_alone_reads_changes_no_digest() {
+    let plain = render(orders());
+    for (field, value) in [
+        ("capacity", json!({ "tenants": 11, "weight": 5 })),
+        ("tiers", json!(["enterprise"])),
+        ("reservedFor", json!(["acme"])),
+    ] {
+        let mut spec = orders();
+        spec[field] = value;
+        assert_eq!(render(spec).digest, plain.digest, "{field}");
+    }
+    let mut fleet = fleet(vec![cell("cell-1", orders())]);
+    fleet.residency.insert("eu".parse().expect("a name"), ["eu-central-1".parse().expect("a Region")].into());
+    let renderer = Renderer::new([source("template.yaml.j2", SERVERLESS)], parse);
+    assert_eq!(renderer.render(&fleet, &fleet.cells[0], &code()).expect("renders").digest, plain.digest);
+}
+
 #[test]
 fn the_order_in_a_definition_changes_nothing() {
     let spec = |names: [&str; 2]| {

@@ -2,7 +2,7 @@
 
 use super::{CELL, Case, FLEET, check_texts, findings_of};
 use crate::domain::finding::Severity;
-use crate::domain::ids::AccountId;
+use crate::domain::ids::{AccountId, TenantId};
 
 #[test]
 fn tables_are_checked() {
@@ -246,4 +246,65 @@ fn text_that_is_no_yaml_is_a_finding_at_its_place() {
     let findings = findings_of("a: [1\nb: }");
     assert_eq!(findings.len(), 1);
     assert_eq!((findings[0].code, findings[0].line), ("syntax", 2));
+}
+
+/// A cell of type dedicated with room for two, and one more field on line 7.
+fn dedicated(field: &str) -> String {
+    let head = CELL.replace("shared", "dedicated").replace("tenants: 5", "tenants: 2");
+    format!("{head}  {field}\n")
+}
+
+#[test]
+fn what_placement_reads_of_a_cell_is_checked() {
+    for case in [
+        Case("reservedFor: [acme, globex, acme]", "duplicate-reference", (7, 31), "`acme` is in `reserv", "remove one"),
+        Case("reservedFor: [a, b, c]", "bad-reservation", (7, 3), "3 tenants, but `capacity` has room for 2", "to 3"),
+        Case("reservedFor: [a..b]", "bad-value", (7, 17), "`a..b`", "two dots in a row"),
+        Case("tiers: [free, free]", "duplicate-reference", (7, 17), "`free` is in `tiers` twice", "remove one"),
+        Case("tiers: [Free]", "bad-value", (7, 11), "`Free`", "1 to 40 lower-case letters"),
+    ] {
+        case.assert(&findings_of(&dedicated(case.0)));
+    }
+    assert_eq!(findings_of(&dedicated("reservedFor: [acme, globex]")), []);
+    assert_eq!(findings_of(&dedicated("reservedFor: []")), []);
+    let shared = findings_of(&format!("{CELL}  reservedFor: [acme]\n"));
+    Case("", "bad-reservation", (7, 3), "no meaning with `type: shared`", "`type: dedicated`").assert(&shared);
+    for capacity in ["tenants: 0", "tenants: 0, weight: 0", "tenants: 10000000, weight: 1000000000"] {
+        assert_eq!(findings_of(&CELL.replace("tenants: 5", capacity)), [], "{capacity}");
+    }
+}
+
+#[test]
+fn a_reserved_name_is_any_that_a_tenant_may_have() {
+    let (longest, long) = ("a".repeat(128), "a".repeat(129));
+    for name in ["acme", "0b1c", "org_12.eu", "a.", "A-", longest.as_str(), long.as_str(), "", "_a", ".a", "a/b", "a b"]
+    {
+        let refused = findings_of(&dedicated(&format!("reservedFor: [\"{name}\"]")));
+        assert_eq!(refused.is_empty(), name.parse::<TenantId>().is_ok(), "{name}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_residency_is_named_well_and_has_a_cell() {
+    let (longest, long) = (format!("a{}", "-b".repeat(19)), format!("a{}", "-b".repeat(20)));
+    for (residency, code, column) in [
+        ("{ eu: [eu-central-1, eu-central-1] }", "duplicate-reference", 35),
+        ("{ eu: [] }", "bad-value", 20),
+        ("{ eu: [frankfurt] }", "bad-value", 21),
+        ("{ EU: [eu-central-1] }", "bad-name", 16),
+        (&*format!("{{ {long}: [eu-central-1] }}"), "bad-name", 16),
+    ] {
+        let fleet = format!("{FLEET}  residency: {residency}\n");
+        let findings = check_texts(&[("fleet.yaml", &fleet), ("cell-1.yaml", CELL)]).expect_err(residency);
+        assert_eq!((findings[0].code, findings[0].line, findings[0].column), (code, 8, column), "{findings:#?}");
+        assert!(findings.iter().all(|f| f.hint.is_some()), "{findings:#?}");
+    }
+    let fleet = format!("{FLEET}  residency:\n    {longest}: [eu-central-1]\n    us: [us-east-1, us-west-2]\n");
+    let checked = check_texts(&[("fleet.yaml", &fleet), ("cell-1.yaml", CELL)]).expect("warnings only");
+    Case("", "empty-residency", (10, 5), "no cell is in a Region of the residency `us`", "define a cell")
+        .assert(&checked.warnings);
+    assert_eq!(checked.warnings[0].severity, Severity::Warning);
+    assert_eq!(checked.fleet.residency.len(), 2);
+    let alone = check_texts(&[("fleet.yaml", &fleet)]).expect("no cells yet");
+    assert_eq!(alone.warnings, []);
 }
