@@ -56,7 +56,7 @@ pub enum Did {
 }
 
 impl Desk<'_> {
-    fn stamp(&self) -> Stamp {
+    pub(super) fn stamp(&self) -> Stamp {
         Stamp { at_ms: self.world.clock.now_ms(), actor: self.actor.clone() }
     }
 
@@ -86,7 +86,7 @@ impl Desk<'_> {
     }
 
     /// Waits a little before looking again. Errors once that has been done too often.
-    async fn again(&self, tenant: &TenantId, attempt: &mut u32) -> Result<(), OpError> {
+    pub(super) async fn again(&self, tenant: &TenantId, attempt: &mut u32) -> Result<(), OpError> {
         *attempt += 1;
         if *attempt >= ATTEMPTS_MAX {
             let message = format!("tenant {tenant} or its cell was changed by somebody else {attempt} times in a row");
@@ -105,7 +105,7 @@ impl Desk<'_> {
     }
 
     /// What a tenant wishes for.
-    fn wish<'w>(&self, tenant: &'w TenantId, attributes: &'w Attributes) -> Result<Wish<'w>, OpError> {
+    pub(super) fn wish<'w>(&self, tenant: &'w TenantId, attributes: &'w Attributes) -> Result<Wish<'w>, OpError> {
         let regions = allowed_regions(self.fleet, attributes).map_err(|error| unknown_residency(self.fleet, &error))?;
         Ok(Wish { tenant, attributes, regions })
     }
