@@ -1,0 +1,3 @@
+//! Operations on the whole tenant map.
+
+pub mod stream;
