@@ -6,6 +6,7 @@
 
 pub mod add;
 pub mod history;
+pub mod import;
 pub mod list;
 pub mod place;
 pub mod remove;
@@ -92,9 +93,14 @@ impl Desk<'_> {
             let message = format!("tenant {tenant} or its cell was changed by somebody else {attempt} times in a row");
             return Err(OpError::new(ErrorKind::Failed, message).hint("run the same command again"));
         }
-        let wait_ms = full_jitter_ms(*attempt, BACKOFF_MS.0, BACKOFF_MS.1, self.world.clock.random());
-        self.world.clock.sleep(Duration::from_millis(wait_ms)).await;
+        self.wait(*attempt).await;
         Ok(())
+    }
+
+    /// Waits a little, the longer the more often it was tried.
+    async fn wait(&self, attempt: u32) {
+        let wait_ms = full_jitter_ms(attempt, BACKOFF_MS.0, BACKOFF_MS.1, self.world.clock.random());
+        self.world.clock.sleep(Duration::from_millis(wait_ms)).await;
     }
 
     /// All cells, as placement sees them.
