@@ -122,13 +122,12 @@ pub async fn run(args: AuditArgs, session: &Session) -> Ran {
 
 async fn show_tail(args: &TailArgs, world: &World, session: &Session) -> Ran {
     let since_ms = args.since.at_ms(world.clock.now_ms());
-    let records = tail::latest(world, since_ms, args.limit).await?;
     if !args.follow {
+        let records = tail::latest(world, since_ms, args.limit).await?;
         session.printer.result("cellctl.audit-tail/v1", &records, |style| show::lines(&records, style));
         return Ok(0);
     }
-    let mut follower = Follower::new(since_ms);
-    follower.note(&records);
+    let (mut follower, records) = Follower::begin(world, since_ms, args.limit).await?;
     print(session, &records);
     loop {
         world.clock.sleep(tail::FOLLOW_EVERY).await;

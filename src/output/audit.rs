@@ -163,6 +163,8 @@ pub fn signed(root: &Root, digest: &Digest, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit::chain::{Flaw, FlawKind};
+    use crate::ops::audit::verify::Against;
     use serde_json::json;
 
     fn shown(from: Json, to: Json, identity: &str, ci_url: Option<&str>) -> Shown {
@@ -193,6 +195,25 @@ mod tests {
             line,
             "2023-11-14 22:13:20  tenant/acme          set        epoch 1 -> 2, state active -> removed  by deploy/ann, CI runs/42"
         );
+    }
+
+    #[test]
+    fn a_verification_names_its_flaws_and_what_it_was_held_against() {
+        let flaw = Flaw {
+            subject: "tenant/acme".to_owned(),
+            kind: FlawKind::TextChanged,
+            seq: Some(2),
+            to: None,
+            message: "record 2 was changed: its text does not have its hash".to_owned(),
+        };
+        let digest = Digest::of(b"root");
+        let against = vec![Against { seq: 3, digest: digest.clone(), at_ms: 0, given: true }];
+        let found = Verified { chains: 5, records: 9, roots: 3, against, broken: 1, found: 2, flaws: vec![flaw] };
+        let expected = format!(
+            "! tenant/acme: record 2 was changed: its text does not have its hash\n! and 1 more\nbroken: looked at 5 chains, \
+             9 records, 3 roots\nheld against root 3 of 1970-01-01 00:00:00 UTC (kept elsewhere): {digest}\n"
+        );
+        assert_eq!(verified(&found, Style::new(false)), expected);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Owns: the flaws that an audit log can have, and the check of one chain. Constraints kept: a record is looked at once
 //! and forgotten, so that the length of a chain costs no memory; nothing that a record says of itself is believed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -35,6 +37,8 @@ pub enum FlawKind {
     BeyondHead,
     /// It is not the one that the entry vouches for.
     HeadDiffers,
+    /// The entry does not say what the chain last told of it.
+    EntryDiffers,
     /// It is not the one that a root vouches for.
     RootDiffers,
     /// The heads of a root are not those that it was made over.
@@ -121,6 +125,10 @@ pub enum Voucher {
     Root(u64),
 }
 
+/// What an entry says of itself: name and value of some of its fields. Where a record tells a field of that name, the
+/// last one that does must agree.
+pub type Claims = Vec<(&'static str, Json)>;
+
 /// A record that somebody vouches for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vouched {
@@ -128,6 +136,8 @@ pub struct Vouched {
     pub by: Voucher,
     /// Number and hash of the record.
     pub head: Head,
+    /// What they say besides.
+    pub claims: Claims,
 }
 
 /// What is known of the record before the next one.
@@ -147,13 +157,15 @@ pub struct ChainCheck {
     next: u64,
     before: Before,
     records: u64,
+    /// What the records told last, of the fields that somebody makes claims of.
+    told: BTreeMap<&'static str, Json>,
     flaws: Vec<Flaw>,
 }
 
 impl ChainCheck {
     /// The check of a subject's chain against what others say of it.
     pub fn new(subject: Subject, vouched: Vec<Vouched>) -> Self {
-        Self { subject, vouched, next: 1, before: Before::Start, records: 0, flaws: Vec::new() }
+        Self { subject, vouched, next: 1, before: Before::Start, records: 0, told: BTreeMap::new(), flaws: Vec::new() }
     }
 
     /// Records that were looked at.
@@ -198,6 +210,7 @@ impl ChainCheck {
                     self.flaw(FlawKind::Misplaced, found.seq, &message);
                 }
                 self.check_link(found.seq, record.prev.as_ref().map(Digest::as_str));
+                self.note(&record.to);
             }
             Reading::Newer { format, prev } => {
                 let message = format!(
@@ -232,6 +245,27 @@ impl ChainCheck {
         let by: Vec<Voucher> = self.vouched.iter().filter(differs).map(|v| v.by.clone()).collect();
         for by in by {
             self.differs(seq, &by);
+        }
+        self.check_claims(seq);
+    }
+
+    fn note(&mut self, to: &Json) {
+        for (name, _) in self.vouched.iter().flat_map(|v| &v.claims) {
+            if let Some(value) = to.get(name) {
+                self.told.insert(name, value.clone());
+            }
+        }
+    }
+
+    fn check_claims(&mut self, seq: u64) {
+        let claims = self.vouched.iter().filter(|v| v.head.seq == seq).flat_map(|v| &v.claims);
+        let wrong = claims.filter_map(|(name, says)| Some((name, says, self.told.get(name)?)));
+        let wrong = wrong.filter(|(_, says, told)| says != told);
+        let told: Vec<String> =
+            wrong.map(|(name, says, told)| format!("{name} is {says}, and was last told as {told}")).collect();
+        if !told.is_empty() {
+            let message = format!("the {} was changed without a record: {}", self.keeper(), told.join("; "));
+            self.push(FlawKind::EntryDiffers, Some(seq), None, message);
         }
     }
 
@@ -307,17 +341,19 @@ impl ChainCheck {
     }
 
     fn missing(&mut self, from: u64, to: u64, why: &str) {
-        let message = match from == to {
-            true => format!("record {from} is missing: {why}"),
-            false => format!("records {from} to {to} are missing: {why}"),
+        let message = if from == to {
+            format!("record {from} is missing: {why}")
+        } else {
+            format!("records {from} to {to} are missing: {why}")
         };
         self.push(FlawKind::Missing, Some(from), (from != to).then_some(to), message);
     }
 
     fn beyond(&mut self, from: u64, to: u64, why: &str) {
-        let message = match from == to {
-            true => format!("record {from} {why}"),
-            false => format!("each of the records {from} to {to} {why}"),
+        let message = if from == to {
+            format!("record {from} {why}")
+        } else {
+            format!("each of the records {from} to {to} {why}")
         };
         self.push(FlawKind::BeyondHead, Some(from), (from != to).then_some(to), message);
     }

@@ -152,9 +152,10 @@ pub fn check_roots<'a>(found: impl IntoIterator<Item = FoundRoot<'a>>) -> RootsC
     for one in found {
         if one.seq != next {
             let missing = one.seq.saturating_sub(1);
-            let (to, message) = match missing > next {
-                true => (Some(missing), format!("roots {next} to {missing} are missing")),
-                false => (None, format!("root {next} is missing")),
+            let (to, message) = if missing > next {
+                (Some(missing), format!("roots {next} to {missing} are missing"))
+            } else {
+                (None, format!("root {next} is missing"))
             };
             checked.flaws.push(flaw(next, FlawKind::Missing, to, message));
             before = None;

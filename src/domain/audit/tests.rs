@@ -42,12 +42,16 @@ fn check(chain: &[Stored], vouched: Vec<Vouched>, now: Option<&Head>) -> Vec<Fla
 }
 
 fn flaws(chain: &[Stored], head: &Head) -> Vec<(FlawKind, Option<u64>, Option<u64>)> {
-    let vouched = vec![Vouched { by: Voucher::Entry, head: head.clone() }];
+    let vouched = vec![vouched(Voucher::Entry, head.clone())];
     check(chain, vouched, Some(head)).into_iter().map(|f| (f.kind, f.seq, f.to)).collect()
 }
 
 fn rehash(record: &mut Stored) {
     record.3 = Digest::of(record.2.as_bytes()).to_string();
+}
+
+fn vouched(by: Voucher, head: Head) -> Vouched {
+    Vouched { by, head, claims: Vec::new() }
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn records_beyond_the_end_are_named() {
 fn a_chain_that_grew_while_it_was_read_has_no_flaw() {
     let (chain, now) = built("acme", 5);
     let (_, before) = built("acme", 3);
-    let vouched = vec![Vouched { by: Voucher::Entry, head: before }];
+    let vouched = vec![vouched(Voucher::Entry, before)];
     assert_eq!(check(&chain, vouched, Some(&now)), []);
 }
 
@@ -137,13 +141,26 @@ fn what_cannot_be_read_is_named_and_the_rest_is_still_checked() {
 }
 
 #[test]
+fn an_entry_that_says_something_else_than_its_chain_is_named() {
+    let to = |cell: &str, epoch: u64| json!({ "cell": cell, "epoch": epoch });
+    let deed = |to| Deed { action: "x".to_owned(), from: json!(null), to };
+    let first = Sealed::next(subject("acme"), None, &stamp(), deed(to("cell-1", 1)));
+    let second = Sealed::next(subject("acme"), Some(&first.head()), &stamp(), deed(json!({ "weight": 2 })));
+    let stored = |s: &Sealed| Stored(subject("acme"), s.record.seq, s.text.clone(), s.hash.to_string());
+    let chain = [stored(&first), stored(&second)];
+    for (cell, epoch, flawed) in [("cell-1", 1, false), ("cell-2", 1, true), ("cell-1", 2, true)] {
+        let claims = vec![("cell", json!(cell)), ("epoch", json!(epoch)), ("state", json!("active"))];
+        let vouched = Vouched { by: Voucher::Entry, head: second.head(), claims };
+        let found = check(&chain, vec![vouched], Some(&second.head()));
+        assert_eq!(found.iter().any(|f| f.kind == FlawKind::EntryDiffers), flawed, "{found:?}");
+    }
+}
+
+#[test]
 fn a_chain_that_was_cut_and_its_end_mended_is_named_by_the_root() {
     let (chain, signed) = built("acme", 5);
     let (_, mended) = built("acme", 3);
-    let vouched = vec![
-        Vouched { by: Voucher::Root(7), head: signed.clone() },
-        Vouched { by: Voucher::Entry, head: mended.clone() },
-    ];
+    let vouched = vec![vouched(Voucher::Root(7), signed.clone()), vouched(Voucher::Entry, mended.clone())];
     let found = check(&chain[..3], vouched.clone(), Some(&mended));
     assert_eq!((found[0].kind, found[0].seq, found[0].to), (FlawKind::Missing, Some(4), Some(5)));
     assert!(found[0].message.contains("root 7"), "{}", found[0].message);
@@ -163,8 +180,7 @@ fn a_chain_that_was_written_anew_is_named_by_the_root() {
         rehash(stored);
     }
     assert_eq!(flaws(&chain, &second.head()), [], "nothing but a root can tell");
-    let vouched =
-        vec![Vouched { by: Voucher::Root(1), head: signed }, Vouched { by: Voucher::Entry, head: second.head() }];
+    let vouched = vec![vouched(Voucher::Root(1), signed), vouched(Voucher::Entry, second.head())];
     let found = check(&chain, vouched, Some(&second.head()));
     assert_eq!((found.len(), found[0].kind, found[0].seq), (1, FlawKind::RootDiffers, Some(2)));
 }

@@ -5,11 +5,14 @@
 use std::collections::VecDeque;
 
 use futures_util::future::try_join_all;
+use serde_json::Value as Json;
 
-use crate::domain::audit::chain::{Flaw, FlawKind, Vouched, Voucher};
+use crate::domain::audit::chain::{Claims, Flaw, FlawKind, Vouched, Voucher};
 use crate::domain::audit::root::{HeadsDigest, Root, flaw};
 use crate::domain::audit::{Head, Subject};
 use crate::domain::ids::{BUCKETS, TenantId};
+use crate::domain::tenant::Entry;
+use crate::domain::tenant::load::CellLoad;
 use crate::ops::World;
 use crate::ports::Called;
 
@@ -23,12 +26,38 @@ pub struct Current {
     pub subject: Subject,
     /// Its end; none for a cell whose load names none.
     pub head: Option<Head>,
+    /// What a tenant's entry says of itself.
+    pub claims: Claims,
+}
+
+impl Current {
+    /// What the keeper vouches for.
+    pub fn vouched(self) -> Option<Vouched> {
+        self.head.map(|head| Vouched { by: Voucher::Entry, head, claims: self.claims })
+    }
+}
+
+impl From<&Entry> for Current {
+    fn from(entry: &Entry) -> Self {
+        let claims = vec![
+            ("cell", Json::from(entry.cell.as_str())),
+            ("epoch", Json::from(entry.epoch)),
+            ("state", Json::from(entry.state.as_str())),
+        ];
+        Self { subject: Subject::Tenant(entry.tenant.clone()), head: Some(entry.audit_head()), claims }
+    }
+}
+
+impl From<CellLoad> for Current {
+    fn from(load: CellLoad) -> Self {
+        Self { subject: Subject::Cell(load.cell), head: load.audit, claims: Claims::new() }
+    }
 }
 
 /// One partition of the map, read page by page.
 struct Bucket {
     number: u8,
-    read: VecDeque<(TenantId, Head)>,
+    read: VecDeque<Current>,
     after: Option<TenantId>,
     done: bool,
 }
@@ -42,7 +71,7 @@ impl Bucket {
     async fn fill(&mut self, world: &World) -> Called<()> {
         while self.read.is_empty() && !self.done {
             let page = world.map.page(self.number, self.after.as_ref(), ENTRIES_PAGE, None).await?;
-            self.read.extend(page.entries.into_iter().map(|entry| (entry.tenant.clone(), entry.audit_head())));
+            self.read.extend(page.entries.iter().map(Current::from));
             self.done = page.next.is_none();
             self.after = page.next;
         }
@@ -60,11 +89,7 @@ impl CurrentHeads {
     /// Begins to read.
     pub async fn begin(world: &World) -> Called<Self> {
         let loads = world.map.loads().await?;
-        let current = |load: crate::domain::tenant::load::CellLoad| Current {
-            subject: Subject::Cell(load.cell),
-            head: load.audit,
-        };
-        let mut cells: Vec<Current> = loads.into_iter().map(current).collect();
+        let mut cells: Vec<Current> = loads.into_iter().map(Current::from).collect();
         cells.sort_by(|a, b| a.subject.cmp(&b.subject));
         let mut buckets: Vec<Bucket> = (0..BUCKETS).map(Bucket::new).collect();
         try_join_all(buckets.iter_mut().map(|bucket| bucket.fill(world))).await?;
@@ -76,14 +101,12 @@ impl CurrentHeads {
         if let Some(cell) = self.cells.pop_front() {
             return Ok(Some(cell));
         }
-        let first = |bucket: &Bucket| bucket.read.front().map(|(tenant, _)| tenant.clone());
-        let best =
-            (0..self.buckets.len()).filter_map(|index| first(&self.buckets[index]).map(|tenant| (tenant, index))).min();
-        let Some((_, index)) = best else { return Ok(None) };
-        let bucket = &mut self.buckets[index];
+        let fronts = self.buckets.iter().enumerate().filter_map(|(index, bucket)| Some((bucket.read.front()?, index)));
+        let best = fronts.min_by(|(a, _), (b, _)| a.subject.cmp(&b.subject)).map(|(_, index)| index);
+        let Some(bucket) = best.and_then(|index| self.buckets.get_mut(index)) else { return Ok(None) };
         let given = bucket.read.pop_front();
         bucket.fill(world).await?;
-        Ok(given.map(|(tenant, head)| Current { subject: Subject::Tenant(tenant), head: Some(head) }))
+        Ok(given)
     }
 }
 
@@ -124,14 +147,16 @@ impl SignedHeads {
     pub async fn next(&mut self, world: &World) -> Called<Option<(Subject, Vouched)>> {
         let Some((subject, head)) = self.read.pop_front() else { return Ok(None) };
         self.fill(world).await?;
-        Ok(Some((subject, Vouched { by: Voucher::Root(self.root.seq), head })))
+        Ok(Some((subject, Vouched { by: Voucher::Root(self.root.seq), head, claims: Claims::new() })))
     }
 
     async fn fill(&mut self, world: &World) -> Called<()> {
         while self.read.is_empty() && self.page < self.root.pages {
             let page = world.audit.heads(self.root.heads, self.page).await?;
             if let Some(digest) = &mut self.digest {
-                page.iter().for_each(|(subject, head)| digest.add(subject, head));
+                for (subject, head) in &page {
+                    digest.add(subject, head);
+                }
             }
             self.read.extend(page);
             self.page += 1;
@@ -162,8 +187,8 @@ impl SignedHeads {
 pub struct Known {
     /// What it is about.
     pub subject: Subject,
-    /// Its end.
-    pub head: Option<Head>,
+    /// What its keeper says; none where the keeper is gone, or names no end.
+    pub current: Option<Vouched>,
     /// What roots vouch for.
     pub signed: Vec<Vouched>,
 }
@@ -199,9 +224,9 @@ impl KnownChains {
         let Some(subject) = self.signed.iter().filter_map(SignedHeads::peek).chain(current).min().cloned() else {
             return Ok(None);
         };
-        let mut known = Known { subject, head: None, signed: Vec::new() };
+        let mut known = Known { subject, current: None, signed: Vec::new() };
         if self.next.as_ref().is_some_and(|c| c.subject == known.subject) {
-            known.head = self.next.take().and_then(|c| c.head);
+            known.current = self.next.take().and_then(Current::vouched);
             self.next = self.current.next(&self.world).await?;
         }
         for heads in &mut self.signed {

@@ -10,7 +10,7 @@ pub mod verify;
 
 use serde::Serialize;
 
-use crate::domain::audit::chain::{Reading, read};
+use crate::domain::audit::chain::{Reading, Vouched, read};
 use crate::domain::audit::root::{FoundRoot, RootsChecked, check_roots};
 use crate::domain::audit::{Head, Record, Subject};
 use crate::domain::ids::Digest;
@@ -18,6 +18,8 @@ use crate::ports::Called;
 use crate::ports::tenants::{StoredRecord, StoredRoot};
 
 use super::{ErrorKind, OpError, World};
+
+use heads::Current;
 
 /// Records in one page of a chain: some 1 KB each.
 const CHAIN_PAGE: u32 = 200;
@@ -72,11 +74,11 @@ pub async fn history(world: &World, subject: &Subject, before: Option<u64>, limi
         Some(before) => before.saturating_sub(1),
         None => head(world, subject).await?.map_or(0, |head| head.seq),
     };
-    let first = (last + 1).saturating_sub(u64::from(limit.clamp(1, HISTORY_MAX))).max(1);
+    let first = last.saturating_add(1).saturating_sub(u64::from(limit.clamp(1, HISTORY_MAX))).max(1);
     let mut records: Vec<Shown> = Vec::new();
     let mut next = first;
     while next <= last {
-        let left = u32::try_from(last + 1 - next).unwrap_or(CHAIN_PAGE);
+        let left = u32::try_from((last - next).saturating_add(1)).unwrap_or(CHAIN_PAGE);
         let page = world.audit.chain(subject, next, left.min(CHAIN_PAGE)).await?;
         let Some(end) = page.last().map(|record| record.seq) else { break };
         records.extend(page.into_iter().filter(|record| record.seq <= last).map(Shown::from));
@@ -88,10 +90,16 @@ pub async fn history(world: &World, subject: &Subject, before: Option<u64>, limi
 
 /// The end of a chain, as the tenant's entry or the cell's load vouches for it.
 pub async fn head(world: &World, subject: &Subject) -> Called<Option<Head>> {
-    Ok(match subject {
-        Subject::Tenant(tenant) => world.map.entry(tenant).await?.map(|entry| entry.audit_head()),
-        Subject::Cell(cell) => world.map.load(cell).await?.and_then(|load| load.audit),
-    })
+    Ok(current(world, subject).await?.map(|vouched| vouched.head))
+}
+
+/// What the tenant's entry or the cell's load says of a chain.
+async fn current(world: &World, subject: &Subject) -> Called<Option<Vouched>> {
+    let current = match subject {
+        Subject::Tenant(tenant) => world.map.entry(tenant).await?.as_ref().map(Current::from),
+        Subject::Cell(cell) => world.map.load(cell).await?.map(Current::from),
+    };
+    Ok(current.and_then(Current::vouched))
 }
 
 /// The roots, with what is wrong with them.
@@ -103,7 +111,7 @@ fn checked(stored: &[StoredRoot]) -> RootsChecked {
     check_roots(stored.iter().map(|root| FoundRoot { seq: root.seq, text: &root.text, hash: &root.hash }))
 }
 
-/// The error of a log with flaws.
+/// The error of a log with flaws, which are printed as data.
 pub fn broken(flaws: u64, chains: u64) -> OpError {
     let (flaw, chain) = (plural(flaws, "flaw"), plural(chains, "chain"));
     OpError::new(ErrorKind::Failed, format!("the audit log is broken: {flaw} in {chain}"))

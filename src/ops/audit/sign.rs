@@ -10,8 +10,8 @@ use crate::ops::{ErrorKind, OpError, World};
 use crate::ports::tenants::StoredRoot;
 use crate::ports::{CallErrorKind, Called};
 
+use super::checked;
 use super::heads::CurrentHeads;
-use super::{broken, checked};
 
 /// Heads in one page: at most some 270 bytes each, and an item holds 400 KB (DynamoDB Developer Guide, "Quotas").
 pub const HEADS_PAGE: usize = 1_000;
@@ -20,8 +20,9 @@ pub const HEADS_PAGE: usize = 1_000;
 pub async fn sign(world: &World, actor: Actor, note: Option<String>) -> Result<(Root, Digest), OpError> {
     let stored = world.audit.roots().await?;
     let roots = checked(&stored);
-    if !roots.flaws.is_empty() {
-        return Err(broken(roots.flaws.len() as u64, 1));
+    if let Some(flaw) = roots.flaws.first() {
+        let message = format!("the roots are broken, and none is made over them: {}", flaw.message);
+        return Err(OpError::new(ErrorKind::Failed, message).hint("`cellctl audit verify` names everything"));
     }
     let before = stored.last().map(|root| Head { seq: root.seq, hash: root.hash.clone() });
     let number = before.as_ref().map_or(1, |head| head.seq + 1);

@@ -45,13 +45,17 @@ pub struct Fresh {
 }
 
 impl Follower {
-    /// A follower that begins at a time.
-    pub fn new(since_ms: i64) -> Self {
-        Self { latest_ms: since_ms.saturating_add(OVERLAP_MS), ..Self::default() }
+    /// Begins: gives the latest `limit` records since a time, oldest first. Those before them count as shown.
+    pub async fn begin(world: &World, since_ms: i64, limit: u32) -> Result<(Self, Vec<Shown>), OpError> {
+        let mut follower = Self { latest_ms: since_ms.saturating_add(OVERLAP_MS), ..Self::default() };
+        let mut records = latest(world, since_ms, LOOK_MAX).await?;
+        follower.note(&records);
+        let older = records.len().saturating_sub(limit as usize);
+        Ok((follower, records.split_off(older)))
     }
 
     /// Notes records as shown.
-    pub fn note(&mut self, records: &[Shown]) {
+    fn note(&mut self, records: &[Shown]) {
         for record in records {
             self.latest_ms = self.latest_ms.max(record.record.as_ref().map_or(0, |r| r.at_ms));
             let key = (record.subject.clone(), record.seq);

@@ -3,23 +3,28 @@
 //! Constraints kept: sixteen chains at a time, a page of each; a chain that is written meanwhile is no finding, because
 //! one counts only when two looks in a row have it.
 
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
+use tokio::sync::Mutex;
 
-use crate::domain::audit::chain::{ChainCheck, Flaw, FlawKind, Found, Vouched, Voucher};
+use crate::domain::audit::Subject;
+use crate::domain::audit::chain::{ChainCheck, Flaw, FlawKind, Found};
 use crate::domain::audit::root::{Root, RootsChecked, flaw};
-use crate::domain::audit::{Head, Subject};
 use crate::domain::ids::Digest;
-use crate::ops::{ErrorKind, OpError, World};
+use crate::ops::{ErrorKind, Event, OpError, World};
 use crate::ports::Called;
 
 use super::heads::{Known, KnownChains, SignedHeads};
-use super::{CHAIN_PAGE, head, roots};
+use super::{CHAIN_PAGE, current, head, roots};
 
 /// Chains that are read at the same time.
 const CHAINS: usize = 16;
 /// Most flaws that a report lists; all are counted.
 pub const FLAWS_LISTED_MAX: usize = 1_000;
+/// Chains between two signs of life.
+const TOLD_EVERY: u64 = 10_000;
 /// Most looks at a chain that shows another flaw each time.
 const LOOKS_MAX: usize = 5;
 
@@ -74,29 +79,33 @@ impl Verified {
 
 /// Verifies the whole log. `kept` is the digest of a root that was kept elsewhere: the roots must have it.
 pub async fn all(world: &World, kept: Option<&Digest>) -> Result<Verified, OpError> {
-    let (mut verified, against) = verify_roots(world, kept).await?;
+    let (mut verified, against, mut of_roots) = verify_roots(world, kept).await?;
     let known = KnownChains::begin(world, against).await?;
-    let known = std::sync::Arc::new(tokio::sync::Mutex::new(known));
-    let targets = stream::try_unfold(std::sync::Arc::clone(&known), |known| async move {
+    let known = Arc::new(Mutex::new(known));
+    let targets = stream::try_unfold(Arc::clone(&known), |known| async move {
         let next = known.lock().await.next().await?;
         Ok(next.map(|one| (one, known)))
     });
     let mut chains = Box::pin(targets.map_ok(|one| chain(world, one)).try_buffer_unordered(CHAINS));
     while let Some(done) = chains.next().await {
-        let done: ChainVerified = done.map_err(|error: crate::ports::CallError| OpError::from(error))?;
+        let done: ChainVerified = done?;
         verified.chains += 1;
+        if verified.chains.is_multiple_of(TOLD_EVERY) {
+            world.reporter.report(&Event::Noted { message: format!("looked at {} chains", verified.chains) });
+        }
         verified.records += done.records;
         verified.add(done.flaws);
     }
-    verified.add(known.lock().await.flaws());
+    of_roots.extend(known.lock().await.flaws());
+    verified.add(of_roots);
     verified.flaws.sort_by(|a, b| (&a.subject, a.seq, a.kind).cmp(&(&b.subject, b.seq, b.kind)));
     Ok(verified)
 }
 
 /// Verifies the chain of one subject.
 pub async fn one(world: &World, subject: &Subject, kept: Option<&Digest>) -> Result<Verified, OpError> {
-    let (mut verified, against) = verify_roots(world, kept).await?;
-    let mut known = Known { subject: subject.clone(), head: None, signed: Vec::new() };
+    let (mut verified, against, mut of_roots) = verify_roots(world, kept).await?;
+    let mut known = Known { subject: subject.clone(), current: None, signed: Vec::new() };
     for root in against {
         let mut heads = SignedHeads::begin(world, root).await?;
         while let Some((of, vouched)) = heads.next(world).await? {
@@ -104,23 +113,25 @@ pub async fn one(world: &World, subject: &Subject, kept: Option<&Digest>) -> Res
                 known.signed.push(vouched);
             }
         }
-        verified.add(heads.flaw().into_iter().collect());
+        of_roots.extend(heads.flaw());
     }
-    known.head = head(world, subject).await?;
-    let unheard_of = known.head.is_none() && known.signed.is_empty();
+    known.current = current(world, subject).await?;
+    let unheard_of = known.current.is_none() && known.signed.is_empty();
     let done = chain(world, known).await?;
     if unheard_of && done.records == 0 {
         let message = format!("the audit log has nothing of {subject}");
         return Err(OpError::new(ErrorKind::Failed, message).hint("`cellctl audit tail` shows what it has"));
     }
+    verified.add(of_roots);
     verified.chains = 1;
     verified.records = done.records;
     verified.add(done.flaws);
     Ok(verified)
 }
 
-/// Verifies the roots; gives those to hold the chains against: the one that was kept elsewhere, and the latest.
-async fn verify_roots(world: &World, kept: Option<&Digest>) -> Result<(Verified, Vec<Root>), OpError> {
+/// Verifies the roots; gives those to hold the chains against (the one that was kept elsewhere, and the latest), and what
+/// is wrong with them.
+async fn verify_roots(world: &World, kept: Option<&Digest>) -> Result<(Verified, Vec<Root>, Vec<Flaw>), OpError> {
     let mut checked = roots(world).await?;
     let given = kept.map(|digest| checked.roots.iter().find(|(_, hash)| hash == digest).cloned());
     if let (Some(None), Some(digest)) = (&given, kept) {
@@ -134,8 +145,7 @@ async fn verify_roots(world: &World, kept: Option<&Digest>) -> Result<(Verified,
         verified.against.push(Against { seq: root.seq, digest, at_ms: root.at_ms, given });
         against.push(root);
     }
-    verified.add(checked.flaws);
-    Ok((verified, against))
+    Ok((verified, against, checked.flaws))
 }
 
 fn absent(checked: &RootsChecked, digest: &Digest) -> Flaw {
@@ -153,7 +163,7 @@ async fn chain(world: &World, mut known: Known) -> Called<ChainVerified> {
         if seen.flaws.is_empty() {
             break;
         }
-        known.head = head(world, &known.subject).await?;
+        known.current = current(world, &known.subject).await?;
         let mut again = look(world, &known).await?;
         let confirmed = |flaw: &Flaw| seen.flaws.iter().any(|before| before.is_same(flaw));
         if again.flaws.iter().any(confirmed) {
@@ -168,7 +178,7 @@ async fn chain(world: &World, mut known: Known) -> Called<ChainVerified> {
 /// Reads a whole chain once. The head was read before it; where the chain has more, it is read once more.
 async fn look(world: &World, known: &Known) -> Called<ChainVerified> {
     let mut vouched = known.signed.clone();
-    vouched.extend(known.head.clone().map(|head| Vouched { by: Voucher::Entry, head }));
+    vouched.extend(known.current.clone());
     let mut check = ChainCheck::new(known.subject.clone(), vouched);
     loop {
         let from = check.last() + 1;
@@ -180,7 +190,8 @@ async fn look(world: &World, known: &Known) -> Called<ChainVerified> {
             break;
         }
     }
-    let ahead = check.last() > known.head.as_ref().map_or(0, |head| head.seq);
-    let now: Option<Head> = if ahead { head(world, &known.subject).await? } else { known.head.clone() };
+    let seen = known.current.as_ref().map(|vouched| vouched.head.clone());
+    let ahead = check.last() > seen.as_ref().map_or(0, |head| head.seq);
+    let now = if ahead { head(world, &known.subject).await? } else { seen };
     Ok(ChainVerified { records: check.records(), flaws: check.finish(now.as_ref()) })
 }

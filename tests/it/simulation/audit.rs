@@ -10,7 +10,7 @@ use cellctl::domain::tenant::change::{self, Change, Target};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::domain::tenant::{Attributes, Entry};
 use cellctl::ops::audit::sign::HEADS_PAGE;
-use cellctl::ops::audit::tail::{Follower, LOOK_MAX, latest};
+use cellctl::ops::audit::tail::{Follower, latest};
 use cellctl::ops::audit::verify::{Verified, all, one};
 use cellctl::ops::audit::{history, sign};
 use cellctl::ops::{ErrorKind, OpError};
@@ -79,14 +79,15 @@ fn tables(tenants: usize) -> MapState {
     }
     for number in 0..tenants {
         let cell = map.loads[&format!("cell-{}", number % 2 + 1).parse().expect("valid")].clone();
+        let at_ms = i64::try_from(number).expect("few");
         let target = Target { load: cell, limits: LIMITS, local: true, by_hand: false };
-        let add = change::add(&tenant(number), Attributes::default(), &target, None, 0, &stamp(number as i64));
+        let add = change::add(&tenant(number), Attributes::default(), &target, None, 0, &stamp(at_ms));
         let mut entry = write(&mut map, add);
         for _ in 0..2 {
-            entry = write(&mut map, heavier(&entry, number as i64));
+            entry = write(&mut map, heavier(&entry, at_ms));
         }
         if number % 5 == 0 {
-            write(&mut map, change::remove(&entry, None, &stamp(number as i64)));
+            write(&mut map, change::remove(&entry, None, &stamp(at_ms)));
         }
     }
     map
@@ -126,7 +127,7 @@ async fn an_untouched_log_is_unbroken_before_and_after_signing() {
 type Tamper = fn(&mut MapState);
 
 /// What somebody does who can write the tables, and what is named. No root is needed to see these.
-const SEEN_AT_ONCE: [(&str, FlawKind, u64, Tamper); 7] = [
+const SEEN_AT_ONCE: [(&str, FlawKind, u64, Tamper); 8] = [
     ("tenant/t-0007", FlawKind::TextChanged, 2, |map| {
         let text = &mut map.chains.get_mut(&of("tenant/t-0007")).unwrap().get_mut(&2).unwrap().text;
         *text = text.replace("\"weight\":2", "\"weight\":9");
@@ -146,6 +147,9 @@ const SEEN_AT_ONCE: [(&str, FlawKind, u64, Tamper); 7] = [
     ("tenant/t-0003", FlawKind::BeyondHead, 4, |map| {
         let forged = heavier(&map.entries[&tenant(3)], 0).record;
         map.append(&forged);
+    }),
+    ("tenant/t-0004", FlawKind::EntryDiffers, 3, |map| {
+        map.entries.get_mut(&tenant(4)).unwrap().cell = "cell-2".parse().unwrap();
     }),
     ("cell/cell-2", FlawKind::HeadDiffers, 1, |map| {
         let cell = "cell-2".parse().unwrap();
@@ -221,7 +225,7 @@ async fn roots_that_were_made_anew_lack_the_digest_that_was_kept() {
         map.chains.remove(&of("tenant/t-0001"));
         map.entries.remove(&tenant(1));
     });
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    tokio::time::sleep(std::time::Duration::from_mins(1)).await;
     sign_off(&sim).await.expect("a forged root");
     assert_eq!(verify(&sim, None).await.found, 0, "the table alone cannot tell");
     let found = verify(&sim, Some(&kept)).await;
@@ -370,8 +374,8 @@ async fn who_follows_sees_each_record_once() {
     let first = latest(&world, since_ms, 5).await.expect("read");
     assert_eq!(first.len(), 5);
     assert!(first.is_sorted_by_key(|shown| shown.record.as_ref().map(|r| r.at_ms)), "the newest is the last");
-    let mut follower = Follower::new(since_ms);
-    follower.note(&latest(&world, since_ms, LOOK_MAX).await.expect("read"));
+    let (mut follower, shown) = Follower::begin(&world, since_ms, 5).await.expect("read");
+    assert_eq!(shown, first);
     assert_eq!(follower.look(&world).await.expect("read").records, []);
     for round in 1..4 {
         let entry = sim.tables(|map| map.entries[&tenant(1)].clone());
