@@ -57,13 +57,14 @@ impl From<FormatArg> for RowFormat {
 /// Carries out the command.
 pub async fn run(args: ImportArgs, session: &Session) -> Ran {
     let read = read(&args)?;
+    let file = args.file.display().to_string();
     let office = if args.plan { Office::reading(session).await? } else { Office::writing(session).await? };
     let desk = office.desk();
     let plan = desk.plan_import(read.rows, read.bad).await?;
     refuse_bad(&args, &plan, session)?;
     if args.plan {
         let report = plan.report();
-        session.printer.result("cellctl.tenant-import/v1", &report, |style| show::text(&report, style));
+        session.printer.result("cellctl.tenant-import/v1", &report, |style| show::text(&report, &file, style));
         return Ok(0);
     }
     if plan.changes() > 0 {
@@ -73,7 +74,7 @@ pub async fn run(args: ImportArgs, session: &Session) -> Ran {
     let cells_at_once = usize::try_from(args.concurrency).unwrap_or(CELLS_AT_ONCE);
     let options = ImportOptions { cells_at_once, stop: session.interrupt.graceful() };
     let report = desk.import(plan, &options).await?;
-    session.printer.result("cellctl.tenant-import/v1", &report, |style| show::text(&report, style));
+    session.printer.result("cellctl.tenant-import/v1", &report, |style| show::text(&report, &file, style));
     if report.exit_code() == 10 {
         session.printer.always(&format!("stopped; go on with `{}`", resume(&args)));
     }

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use crate::domain::tenant::row::BadRow;
-use crate::ops::tenants::import::ImportReport;
-use crate::ops::{ErrorKind, OpError};
+use crate::ops::OpError;
+use crate::ops::tenants::import::{CellCount, ImportReport};
 
 use super::Style;
 use super::findings;
@@ -19,15 +19,15 @@ const BAD_MAX: usize = 20;
 const CELLS_MAX: usize = 20;
 
 /// The report: what is wrong first, then the cells, then one line that sums up.
-pub fn text(report: &ImportReport, style: Style) -> String {
+pub fn text(report: &ImportReport, file: &str, style: Style) -> String {
     let mut text = String::new();
     if !report.bad.is_empty() {
-        let shown: Vec<_> = report.bad.iter().take(BAD_MAX).map(|bad| bad.finding("import")).collect();
+        let shown: Vec<_> = report.bad.iter().take(BAD_MAX).map(|bad| bad.finding(file)).collect();
         text.push_str(&findings::text(&shown, style));
         text.push_str(&more(report.bad.len()));
     }
     if !report.cells.is_empty() {
-        let row = |cell: &crate::ops::tenants::import::CellCount| {
+        let row = |cell: &CellCount| {
             vec![plain(cell.cell.as_str()), plain(cell.added.to_string()), plain(cell.updated.to_string())]
         };
         let rows = report.cells.iter().take(CELLS_MAX).map(row).collect();
@@ -79,8 +79,7 @@ pub fn refusal(report: &ImportReport, file: &str, for_people: bool) -> OpError {
         format!("{} of {} are bad; nothing was written", report.bad_rows, counted(report.rows, "row"))
     };
     let rest = if for_people { more(report.bad.len()) } else { String::new() };
-    let mut error = OpError::invalid(format!("{message}{}", rest.trim_end()), found);
-    error.kind = ErrorKind::InvalidInput;
+    let error = OpError::invalid(format!("{message}{}", rest.trim_end()), found);
     if is_about_file { error.hint("docs/import.md describes the formats") } else { error.hint(way_out()) }
 }
 

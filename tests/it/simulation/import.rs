@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use cellctl::domain::ids::TenantId;
-use cellctl::domain::tenant::EntryState;
+use cellctl::domain::tenant::{Attributes, EntryState};
 use cellctl::domain::tenant::row::BadRow;
 use cellctl::fs::rows::{RowFormat, RowsRead, read};
 use cellctl::ops::tenants::Desk;
@@ -158,7 +158,7 @@ async fn one_bad_row_in_ten_thousand_is_named() {
     assert_eq!((report.added, report.bad_rows, report.left, report.exit_code()), (9_999, 1, 0, 9));
     sim.with_map(|map| {
         check_always(map, &fleet, "imported");
-        check_settled(map, "imported");
+        assert_eq!(map.fences.len(), 9_999);
     });
 }
 
@@ -218,7 +218,7 @@ async fn others_fill_the_cells_meanwhile_and_no_cell_is_overfilled() {
                 for _ in 0..seed {
                     world.map.loads().await.expect("a call that takes its turn");
                 }
-                desk.add(&AddRequest { tenant, attributes: Default::default(), to: None }).await.is_ok()
+                desk.add(&AddRequest { tenant, attributes: Attributes::default(), to: None }).await.is_ok()
             }
         });
         let (report, others) = tokio::join!(import(&world, text, false), futures_util::future::join_all(others));
@@ -228,7 +228,7 @@ async fn others_fill_the_cells_meanwhile_and_no_cell_is_overfilled() {
             check_settled(map, &when);
         });
         if let Ok(report) = report.expect("no error") {
-            let (good, bad) = (report.added + report.unchanged, report.bad_rows);
+            let (good, bad) = (report.added + report.unchanged + report.finished, report.bad_rows);
             assert_eq!((good + bad, report.left), (6, 0), "{when}: {report:?}");
             let here = cells(&sim);
             let there = (1..=6).filter(|number| here.contains_key(&format!("i{number}"))).count();
@@ -246,7 +246,7 @@ async fn a_stop_leaves_the_rest_for_the_next_run() {
     let mut text = "tenant,cell\n".to_owned();
     (0..100).for_each(|number| writeln!(text, "t{number},cell-1").expect("memory"));
     let (stop, stopped) = watch::channel(false);
-    let options = ImportOptions { cells_at_once: 1, stop: stopped };
+    let until_stopped = ImportOptions { cells_at_once: 1, stop: stopped };
     let plan = desk.plan_import(csv(&text).rows, Vec::new()).await.expect("a plan");
     let stop_soon = async {
         while cells(&sim).is_empty() {
@@ -254,12 +254,12 @@ async fn a_stop_leaves_the_rest_for_the_next_run() {
         }
         stop.send_replace(true);
     };
-    let (report, ()) = tokio::join!(desk.import(plan, &options), stop_soon);
+    let (report, ()) = tokio::join!(desk.import(plan, &until_stopped), stop_soon);
     let report = report.expect("stopped in order");
     assert_eq!((report.exit_code(), report.added + report.left), (10, 100), "{report:?}");
     assert!(report.added >= 32 && report.left > 0, "{report:?}");
     let plan = desk.plan_import(csv(&text).rows, Vec::new()).await.expect("a plan");
     assert_eq!(plan.changes(), report.left);
-    let rest = desk.import(plan, &super::import::options()).await.expect("imported");
+    let rest = desk.import(plan, &options()).await.expect("imported");
     assert_eq!((rest.unchanged, rest.added, rest.exit_code()), (report.added, report.left, 0));
 }
