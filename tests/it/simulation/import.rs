@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use cellctl::domain::ids::TenantId;
-use cellctl::domain::tenant::{Attributes, EntryState};
 use cellctl::domain::tenant::row::BadRow;
+use cellctl::domain::tenant::{Attributes, EntryState};
 use cellctl::fs::rows::{RowFormat, RowsRead, read};
 use cellctl::ops::tenants::Desk;
 use cellctl::ops::tenants::add::AddRequest;
