@@ -22,6 +22,7 @@ pub mod schema;
 pub mod settings;
 pub mod tenant;
 pub mod tenant_args;
+pub mod tenant_import;
 pub mod tenant_list;
 pub mod validate;
 

@@ -12,6 +12,7 @@ use crate::output::tenants::{self as show_tenants, explain};
 
 use super::context;
 use super::tenant_args::{AttributesArgs, ChangesArgs};
+use super::tenant_import::{self, ImportArgs};
 use super::tenant_list::{self, ListArgs};
 use super::{Ran, Session};
 
@@ -63,6 +64,11 @@ enum TenantCommand {
     },
     /// Change attributes of a tenant. It stays in its cell; what its cell does not allow is refused.
     Set(SetArgs),
+    /// Add many tenants, or give them the attributes of a file: CSV, JSON lines or YAML.
+    ///
+    /// Nothing is written before every row was looked at. Run again it writes nothing, and goes on where it was cut off.
+    /// docs/import.md describes the formats.
+    Import(ImportArgs),
     /// Remove a tenant: close its fence, give its room back. Its data stays where it is.
     ///
     /// Run again it finishes a removal that was cut off.
@@ -156,6 +162,7 @@ pub async fn run(args: TenantArgs, session: &Session) -> Ran {
         TenantCommand::History { tenant, limit } => history(session, &tenant, limit).await,
         TenantCommand::Pin { tenant, reason } => pin(session, &tenant, reason).await,
         TenantCommand::Unpin { tenant } => unpin(session, &tenant).await,
+        TenantCommand::Import(args) => tenant_import::run(args, session).await,
         TenantCommand::Set(args) => set(session, &args).await,
         TenantCommand::Remove { tenant } => remove(session, &tenant).await,
     }

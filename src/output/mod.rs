@@ -7,11 +7,13 @@ pub mod audit;
 pub mod bar;
 pub mod cells;
 pub mod findings;
+mod import_progress;
 pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod style;
 pub mod table;
+pub mod tenant_import;
 pub mod tenants;
 
 use std::io::{IsTerminal, Write};

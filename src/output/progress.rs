@@ -13,6 +13,7 @@ use crate::domain::ids::CellId;
 use crate::domain::plan::Action;
 use crate::ops::event::{Event, Outcome, Reporter};
 
+use super::import_progress::{ImportBar, ImportLines};
 use super::plan::counted;
 use super::{Format, Printer, Style, report};
 
@@ -28,7 +29,7 @@ pub fn reporter(printer: &Arc<Printer>) -> Arc<dyn Reporter> {
     if std::io::stderr().is_terminal() {
         return Arc::new(Bars::new(Style::new(options.color_err)));
     }
-    Arc::new(Lines { printer: Arc::clone(printer) })
+    Arc::new(Lines { printer: Arc::clone(printer), import: ImportLines::default() })
 }
 
 /// Each event as a line of JSON on stdout.
@@ -45,11 +46,17 @@ impl Reporter for JsonLines {
 /// A line for each change of state.
 struct Lines {
     printer: Arc<Printer>,
+    import: ImportLines,
 }
 
 impl Reporter for Lines {
     fn report(&self, event: &Event) {
-        if let Some(line) = line(event, self.printer.style_err()) {
+        let line = match event {
+            Event::ImportStarted { rows } => Some(self.import.started(*rows)),
+            Event::RowsImported { done, total } => self.import.moved(*done, *total),
+            _ => line(event, self.printer.style_err()),
+        };
+        if let Some(line) = line {
             self.printer.note(&line);
         }
     }
@@ -64,13 +71,11 @@ fn line(event: &Event, style: Style) -> Option<String> {
         Event::ResourceChanged { cell, logical_id, status, reason, .. } if status.ends_with("_FAILED") => {
             Some(format!("{cell}: {logical_id} {status}: {}", reason.as_deref().unwrap_or("no reason given")))
         }
-        Event::ResourceChanged { .. } => None,
+        Event::ResourceChanged { .. } | Event::ImportStarted { .. } | Event::RowsImported { .. } => None,
         Event::CellFinished { cell, action, outcome, reason, duration_ms, .. } => {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
         Event::Noted { message } => Some(message.clone()),
-        Event::ImportStarted { rows } => Some(format!("importing {}", counted(*rows, "row"))),
-        Event::RowsImported { .. } => None,
     }
 }
 
@@ -122,6 +127,7 @@ struct Bars {
     style: Style,
     multi: MultiProgress,
     state: Mutex<BarsState>,
+    import: ImportBar,
 }
 
 #[derive(Default)]
@@ -132,7 +138,7 @@ struct BarsState {
 
 impl Bars {
     fn new(style: Style) -> Self {
-        Self { style, multi: MultiProgress::new(), state: Mutex::default() }
+        Self { style, multi: MultiProgress::new(), state: Mutex::default(), import: ImportBar::default() }
     }
 
     fn print(&self, text: &str) {
@@ -196,6 +202,8 @@ impl Reporter for Bars {
                 self.resource(cell, format!("{logical_id} {status}"));
             }
             Event::CellFinished { cell, .. } => self.cell_finished(cell),
+            Event::ImportStarted { rows } => self.import.started(&self.multi, *rows),
+            Event::RowsImported { done, total } => self.import.moved(*done, *total),
             _ => {}
         }
         let shown = matches!(event, Event::CellFinished { .. } | Event::ArtifactStored { .. } | Event::Noted { .. });

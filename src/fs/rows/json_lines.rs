@@ -55,7 +55,7 @@ fn pass_over_line(input: &mut impl BufRead) -> io::Result<()> {
 
 fn row(at: At, line: &[u8], collector: &mut Collector) {
     let Ok(text) = std::str::from_utf8(line) else { return collector.complain(not_utf8(at)) };
-    match serde_json::from_str::<Json>(text) {
+    match serde_json::from_str::<Json>(text.trim_end()) {
         Ok(Json(Value::Map(fields))) => collector.take(at, fields),
         Ok(Json(other)) => {
             let message = format!("the line is {} where an object is expected", other.kind());
@@ -63,7 +63,10 @@ fn row(at: At, line: &[u8], collector: &mut Collector) {
             collector.complain(BadRow::new(at, "wrong-type", message).hint(hint));
         }
         Err(error) => {
-            let message = format!("the line is not JSON: {error}");
+            // The line that the error names is always the first: there is no other.
+            let whole = error.to_string();
+            let what = whole.rsplit_once(" at line ").map_or(whole.as_str(), |(what, _)| what);
+            let message = format!("the line is not JSON: {what} at column {}", error.column());
             let hint = "write one whole object a line, without a comma after it";
             collector.complain(BadRow::new(at, "not-json", message).hint(hint));
         }

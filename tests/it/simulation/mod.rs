@@ -4,6 +4,7 @@
 //! it is defined, and a further run finds nothing to do.
 
 mod audit;
+mod import;
 mod tenants;
 mod world;
 

@@ -8,8 +8,9 @@ use std::str::FromStr;
 use crate::domain::finding::did_you_mean;
 use crate::domain::ids::{CellId, InvalidId, Region, TenantId};
 use crate::domain::tenant::WEIGHT_MAX;
+use crate::domain::tenant::label::{LABELS_MAX, check_key, check_value};
 
-use super::{At, BadRow, LABELS_MAX, Row, Value, Wishes, shortened};
+use super::{At, BadRow, Row, Value, Wishes, shortened};
 
 /// The fields of a row.
 pub const FIELDS: [&str; 9] =
@@ -209,8 +210,9 @@ impl Reading {
         let Value::Text(text) = value else {
             return self.wrong_kind(field, value, "a text", "write it in quotes");
         };
-        if let Err((message, rule)) = check_label(key, text) {
-            return self.complain("invalid-label", field, message, rule);
+        if let Err(error) = check_key(key).and_then(|()| check_value(text)) {
+            let message = format!("{:?} is not a valid {}", error.value, error.kind);
+            return self.complain("invalid-label", field, message, error.rule);
         }
         let labels: &mut BTreeMap<String, String> = &mut self.wishes.labels;
         if labels.insert(key.to_owned(), text.clone()).is_some() {
@@ -239,20 +241,4 @@ fn rule_of(text: &str, error: &InvalidId) -> String {
         Some(odd) => format!("it has the character U+{:04X}; {}", u32::from(odd), error.rule),
         None => error.rule.to_owned(),
     }
-}
-
-/// Labels have the form of those of cells: a selector spells them without quotes.
-fn check_label(key: &str, value: &str) -> Result<(), (String, &'static str)> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
-    let key_is_good =
-        (1..=63).contains(&key.len()) && key.starts_with(|c: char| c.is_ascii_alphabetic()) && key.chars().all(allowed);
-    if !key_is_good {
-        let rule = "use 1 to 63 ASCII letters, digits, dots, slashes, hyphens and underscores, starting with a letter";
-        return Err((format!("{:?} is not a valid name of a label", shortened(key)), rule));
-    }
-    if value.chars().count() > 255 || value.chars().any(|c| c == ',' || c.is_control()) {
-        let rule = "use at most 255 characters, without commas and control characters";
-        return Err((format!("{:?} is not a valid value of label {key}", shortened(value)), rule));
-    }
-    Ok(())
 }

@@ -19,9 +19,6 @@ use super::Attributes;
 pub use fields::{FIELDS, LABEL_PREFIX, interpret, unknown_field};
 pub use values::Value;
 
-/// Most labels of a tenant.
-pub const LABELS_MAX: usize = 50;
-
 /// A row that can be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {

@@ -9,9 +9,10 @@ use crate::domain::finding::did_you_mean;
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{CellId, Residency};
 use crate::domain::tenant::change::Target;
+use crate::domain::tenant::label::LABELS_MAX;
 use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::placement::{Candidate, Refusal, Wish, allowed_regions, choose};
-use crate::domain::tenant::row::{BadRow, LABELS_MAX, Row};
+use crate::domain::tenant::row::{BadRow, Row};
 use crate::domain::tenant::{Attributes, ENTRY_FORMAT, Entry, EntryState};
 
 use super::super::place::no_cell;

@@ -1,0 +1,96 @@
+//! How an import ended, as people read it.
+//!
+//! Constraint kept: a file with a million bad rows does not fill the screen; machines get all of them.
+
+use std::fmt::Write as _;
+
+use crate::domain::tenant::row::BadRow;
+use crate::ops::OpError;
+use crate::ops::tenants::import::{CellCount, ImportReport};
+
+use super::Style;
+use super::findings;
+use super::plan::counted;
+use super::table::{plain, table};
+
+/// Complaints about bad rows that people are shown.
+const BAD_MAX: usize = 20;
+/// Cells that people are shown.
+const CELLS_MAX: usize = 20;
+
+/// The report: what is wrong first, then the cells, then one line that sums up.
+pub fn text(report: &ImportReport, file: &str, style: Style) -> String {
+    let mut text = String::new();
+    if !report.bad.is_empty() {
+        let shown: Vec<_> = report.bad.iter().take(BAD_MAX).map(|bad| bad.finding(file)).collect();
+        text.push_str(&findings::text(&shown, style));
+        text.push_str(&more(report.bad.len()));
+    }
+    if !report.cells.is_empty() {
+        let row = |cell: &CellCount| {
+            vec![plain(cell.cell.as_str()), plain(cell.added.to_string()), plain(cell.updated.to_string())]
+        };
+        let rows = report.cells.iter().take(CELLS_MAX).map(row).collect();
+        let _ = writeln!(text, "{}", table(&["cell", "added", "updated"], rows, style));
+        if report.cells.len() > CELLS_MAX {
+            let _ = writeln!(
+                text,
+                "and {} (--output json lists all)",
+                counted(report.cells.len() - CELLS_MAX, "more cell")
+            );
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{} {}.", head(report, style), counts(report));
+    text
+}
+
+fn head(report: &ImportReport, style: Style) -> String {
+    match (report.planned, report.stopped, report.bad.is_empty()) {
+        (true, ..) => style.strong("Would import:"),
+        (_, true, _) => style.warn("Stopped:"),
+        (_, _, false) => style.bad("Partly imported:"),
+        _ => style.good("Imported:"),
+    }
+}
+
+/// "of 10 rows: 7 added, 3 unchanged".
+fn counts(report: &ImportReport) -> String {
+    let counts = [
+        (report.added, "added"),
+        (report.updated, "updated"),
+        (report.finished, "finished that had been cut off"),
+        (report.unchanged, "unchanged"),
+        (report.bad_rows, "bad"),
+        (report.left, "left"),
+    ];
+    let parts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    format!("of {}: {}", counted(report.rows, "row"), parts.join(", "))
+}
+
+/// The error of an import with bad rows, of which nothing was written.
+pub fn refusal(report: &ImportReport, file: &str, for_people: bool) -> OpError {
+    let shown = if for_people { BAD_MAX } else { report.bad.len() };
+    let found = report.bad.iter().take(shown).map(|bad| bad.finding(file)).collect();
+    let is_about_file = report.bad.iter().any(BadRow::is_about_file);
+    let message = if is_about_file {
+        format!("{file} is not understood; nothing was written")
+    } else {
+        format!("{} of {} are bad; nothing was written", report.bad_rows, counted(report.rows, "row"))
+    };
+    let rest = if for_people { more(report.bad.len()) } else { String::new() };
+    let error = OpError::invalid(format!("{message}{}", rest.trim_end()), found);
+    if is_about_file { error.hint("docs/import.md describes the formats") } else { error.hint(way_out()) }
+}
+
+fn way_out() -> &'static str {
+    "mend the rows; or import the good ones alone with --partial"
+}
+
+/// Says that there are more complaints than were shown.
+fn more(complaints: usize) -> String {
+    match complaints.saturating_sub(BAD_MAX) {
+        0 => String::new(),
+        rest => format!("; {} (--output json lists all)\n", counted(rest, "more complaint")),
+    }
+}
