@@ -14,3 +14,6 @@ mod large;
 mod lock;
 mod output;
 mod plan;
+mod tenant_limits;
+mod tenant_output;
+mod tenants;

@@ -118,16 +118,14 @@ impl Aws {
         self.dynamodb.put_item().table_name(table).set_item(Some(item)).send().await.expect("written");
     }
 
-    /// Changes the record of a cell in a control table.
-    pub(crate) async fn edit_record(&self, table: &str, cell: &str, change: impl FnOnce(&mut serde_json::Value)) {
+    /// Sets a number of an item that is there.
+    pub(crate) async fn set_number(&self, table: &str, (pk, sk): (&str, &str), attribute: &str, number: i64) {
         let text = |value: &str| AttributeValue::S(value.to_owned());
-        let request = self.dynamodb.get_item().table_name(table).key("pk", text("CELL")).key("sk", text(cell));
-        let mut item = request.send().await.expect("read").item.expect("is there");
-        let body = item["body"].as_s().expect("a text");
-        let mut record = serde_json::from_str(body).expect("a record");
-        change(&mut record);
-        item.insert("body".to_owned(), AttributeValue::S(record.to_string()));
-        self.dynamodb.put_item().table_name(table).set_item(Some(item)).send().await.expect("written");
+        let request = self.dynamodb.update_item().table_name(table).key("pk", text(pk)).key("sk", text(sk));
+        let request = request.condition_expression("attribute_exists(pk)").update_expression("SET #a = :n");
+        let request = request.expression_attribute_names("#a", attribute);
+        let number = AttributeValue::N(number.to_string());
+        request.expression_attribute_values(":n", number).send().await.expect("written");
     }
 
     /// Writes the lock of a fleet, in the form of the control table.

@@ -174,9 +174,14 @@ impl Shop {
         }
     }
 
-    /// Makes the record of a cell say that it holds so many tenants.
-    pub(crate) async fn set_tenants(&self, cell: &str, tenants: u64) {
-        self.aws.edit_record(&self.control_table(), cell, |record| record["tenants"] = tenants.into()).await;
+    /// Makes the counter of a cell say that it holds so many tenants.
+    pub(crate) async fn set_tenants(&self, cell: &str, tenants: i64) {
+        self.aws.set_number(&self.control_table(), ("LOAD", cell), "tenants", tenants).await;
+    }
+
+    /// Name of the table of the tenant map.
+    pub(crate) fn tenants_table(&self) -> String {
+        format!("cellctl-{}-tenants", self.fleet)
     }
 
     /// Changes a cell's stack as somebody does who knows nothing of the program, and waits until that is done.
