@@ -153,7 +153,7 @@ async fn on_terminal(shop: &Shop, columns: u16, command: &str) -> Vec<String> {
 async fn lists_fit_the_terminal() {
     let shop = five("tenant_width").await;
     for columns in [200, 80, 60, 40] {
-        for command in ["tenant list", "cell list", "tenant place zeta --explain"] {
+        for command in ["tenant list", "tenant history cyd", "cell list"] {
             let lines = on_terminal(&shop, columns, &format!("{command} --color never")).await;
             let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
             assert!(widest <= usize::from(columns), "{command} is {widest} wide on {columns}:\n{}", lines.join("\n"));
