@@ -125,7 +125,7 @@ async fn a_cell_that_does_not_take_a_tenant_says_why_and_what_to_do() {
     for more in [&["--residency", "us"][..], &["--residency", "us", "--to", "cell-1"], &["--region", "us-east-1"]] {
         shop.run(&add(more)).await.exits(7).says("Region");
     }
-    shop.run(&add(&["--residency", "es"])).await.exits(1).says("no residency es").says("did you mean");
+    shop.run(&add(&["--residency", "es"])).await.exits(1).says("no residency es").says("fleet.yaml lists eu, us");
     shop.run(&add(&["--dedicated"])).await.exits(7).says("2 not dedicated");
 
     shop.run(&["cell", "cordon", "cell-1", "--yes"]).await.exits(0);
