@@ -4,6 +4,7 @@
 //! only `main` ends the process.
 
 pub mod apply;
+pub mod audit;
 pub mod cell;
 pub mod cell_new;
 pub mod config;
@@ -93,6 +94,10 @@ enum Command {
     ///
     /// Begin with `cellctl tenant add`; docs/tenants.md tells how a cell is chosen.
     Tenant(tenant::TenantArgs),
+    /// Show, prove and sign off the audit log.
+    ///
+    /// Every change of a tenant or a cell leaves a record in it. docs/audit.md says what the log proves.
+    Audit(audit::AuditArgs),
     /// Show or break the lock on the fleet.
     ///
     /// One run changes a fleet at a time. A lock whose holder is dead ends by itself within a minute.
@@ -181,6 +186,7 @@ async fn dispatch(command: Command, session: Session) -> Ran {
         Command::Apply(args) => apply::run(args, &session).await,
         Command::Cell(args) => cell::run(args, &session).await,
         Command::Tenant(args) => tenant::run(args, &session).await,
+        Command::Audit(args) => audit::run(args, &session).await,
         Command::Lock(args) => lock::run(&args, &session).await,
         Command::Doctor(args) => doctor::run(&args, &session).await,
         Command::Local(args) => local::run_command(args, &session).await,

@@ -3,6 +3,7 @@
 //! Owns: every byte that cellctl prints. Constraint kept: nothing else in the program writes to the standard streams;
 //! machine formats carry a versioned schema name; a reader that goes away ends the output quietly.
 
+pub mod audit;
 pub mod bar;
 pub mod cells;
 pub mod findings;

@@ -8,6 +8,7 @@ pub mod fence;
 pub mod label;
 pub mod load;
 pub mod placement;
+pub mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 
