@@ -13,6 +13,8 @@ const WIDTH_NARROW: usize = 5;
 const NARROW: u16 = 72;
 /// From this share on it is worth a look.
 const WARN: f64 = 0.8;
+/// A share is the difference of two others: 1 − 0.8 is a little less than 0.2.
+const ROUNDING: f64 = 1e-9;
 
 /// A bar that fits a terminal of this width; none where there is no terminal.
 pub fn field(share: f64, terminal: Option<u16>) -> Field {
@@ -22,9 +24,9 @@ pub fn field(share: f64, terminal: Option<u16>) -> Field {
 
 /// How a share looks.
 fn tone(share: f64) -> Tone {
-    if share >= 1.0 {
+    if share >= 1.0 - ROUNDING {
         Tone::Bad
-    } else if share > WARN {
+    } else if share > WARN + ROUNDING {
         Tone::Warn
     } else {
         Tone::Plain
@@ -33,7 +35,7 @@ fn tone(share: f64) -> Tone {
 
 fn blocks(share: f64, width: usize) -> String {
     #[allow(clippy::cast_precision_loss, reason = "a bar is a few characters wide")]
-    let exact = share.clamp(0.0, 1.0) * width as f64;
+    let exact = share.clamp(0.0, 1.0) * width as f64 + ROUNDING;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the width")]
     let whole = exact as usize;
     let filled = if share > 0.0 { whole.max(1) } else { 0 };
@@ -42,7 +44,7 @@ fn blocks(share: f64, width: usize) -> String {
 
 /// A share in whole percent, rounded down, so that only what is full says 100.
 pub fn percent(share: f64) -> String {
-    let percent = (share * 100.0 + 1e-9).floor();
+    let percent = (share * 100.0 + ROUNDING).floor();
     if share > 0.0 && percent < 1.0 { "<1 %".to_owned() } else { format!("{percent:.0} %") }
 }
 
@@ -55,6 +57,8 @@ mod tests {
         for (share, text, look) in [
             (0.0, "░░░░░░░░░░ 0 %", Tone::Plain),
             (0.002, "█░░░░░░░░░ <1 %", Tone::Plain),
+            (1.0 - 0.8, "██░░░░░░░░ 20 %", Tone::Plain),
+            (1.0 - (1.0 - 0.8), "████████░░ 80 %", Tone::Plain),
             (0.29, "██░░░░░░░░ 29 %", Tone::Plain),
             (0.625, "██████░░░░ 62 %", Tone::Plain),
             (0.8, "████████░░ 80 %", Tone::Plain),

@@ -16,4 +16,7 @@ mod map;
 mod output;
 mod plan;
 mod spoilt;
+mod tenant_limits;
+mod tenant_output;
+mod tenants;
 mod writers;

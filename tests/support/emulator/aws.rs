@@ -118,6 +118,16 @@ impl Aws {
         self.dynamodb.put_item().table_name(table).set_item(Some(item)).send().await.expect("written");
     }
 
+    /// Sets a number of an item that is there.
+    pub(crate) async fn set_number(&self, table: &str, (pk, sk): (&str, &str), attribute: &str, number: i64) {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let request = self.dynamodb.update_item().table_name(table).key("pk", text(pk)).key("sk", text(sk));
+        let request = request.condition_expression("attribute_exists(pk)").update_expression("SET #a = :n");
+        let request = request.expression_attribute_names("#a", attribute);
+        let number = AttributeValue::N(number.to_string());
+        request.expression_attribute_values(":n", number).send().await.expect("written");
+    }
+
     /// Writes the lock of a fleet, in the form of the control table.
     pub(crate) async fn put_lock(&self, table: &str, body: &str, token: u64) {
         let text = |value: &str| AttributeValue::S(value.to_owned());

@@ -175,13 +175,14 @@ impl Shop {
         }
     }
 
-    /// Makes the load of a cell say that it holds so many tenants.
-    pub(crate) async fn set_tenants(&self, cell: &str, tenants: u64) {
-        let value = |text: &str| AttributeValue::S(text.to_owned());
-        let request = self.aws.dynamodb.update_item().table_name(self.control_table());
-        let request = request.key("pk", value("LOAD")).key("sk", value(cell)).update_expression("SET tenants = :n");
-        let request = request.expression_attribute_values(":n", AttributeValue::N(tenants.to_string()));
-        request.send().await.expect("written");
+    /// Makes the counter of a cell say that it holds so many tenants.
+    pub(crate) async fn set_tenants(&self, cell: &str, tenants: i64) {
+        self.aws.set_number(&self.control_table(), ("LOAD", cell), "tenants", tenants).await;
+    }
+
+    /// Name of the table of the tenant map.
+    pub(crate) fn tenants_table(&self) -> String {
+        format!("cellctl-{}-tenants", self.fleet)
     }
 
     /// Changes a cell's stack as somebody does who knows nothing of the program, and waits until that is done.
