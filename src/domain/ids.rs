@@ -200,6 +200,12 @@ impl Digest {
         Self(hex::encode(sha2::Sha256::digest(bytes)))
     }
 
+    /// What a hasher has come to, for bytes that come in pieces.
+    pub fn of_hasher(hasher: sha2::Sha256) -> Self {
+        use sha2::Digest as _;
+        Self(hex::encode(hasher.finalize()))
+    }
+
     /// Hashes several parts, each preceded by its length, so that no two lists of parts collide.
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         use sha2::Digest as _;

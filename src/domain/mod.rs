@@ -16,6 +16,7 @@ pub mod rate;
 pub mod record;
 pub mod secrets;
 pub mod select;
+pub mod snapshot;
 pub mod stack;
 pub mod template;
 pub mod tenant;

@@ -9,9 +9,11 @@ pub mod error;
 pub mod event;
 pub mod init;
 pub mod lease;
+pub mod map;
 pub mod observe;
 pub mod plan;
 pub mod poll;
+pub mod tenants;
 
 use std::sync::Arc;
 

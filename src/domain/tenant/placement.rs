@@ -91,6 +91,54 @@ pub enum Refusal {
     },
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotProvisioned => write!(f, "it has not been provisioned"),
+            Self::NotActive { state } => write!(f, "it is {}", state.as_str()),
+            Self::CellZero => write!(f, "it is cell zero, which takes tenants by hand only"),
+            Self::CanaryOnly => write!(f, "it is a canary cell, and the tenant is not willing (--canary)"),
+            Self::DedicatedOnly => write!(f, "it is a dedicated cell, and the tenant is not dedicated"),
+            Self::NeedsDedicated => write!(f, "the tenant needs a dedicated cell"),
+            Self::ReservedForOthers => write!(f, "it is reserved for other tenants"),
+            Self::Region { region, allowed } => {
+                let allowed: Vec<&str> = allowed.iter().map(Region::as_str).collect();
+                write!(f, "it is in {region}; the tenant's data may be in {} only", or_nowhere(&allowed))
+            }
+            Self::Tier { takes } => {
+                let takes: Vec<&str> = takes.iter().map(Tier::as_str).collect();
+                write!(f, "it takes tier {} only", takes.join(", "))
+            }
+            Self::FullByCount { tenants, limit } => write!(f, "it is full: {tenants} of {limit} tenants"),
+            Self::FullByWeight { weight, asked, limit } => {
+                write!(f, "it has no room for weight {asked}: {weight} of {limit} are taken")
+            }
+        }
+    }
+}
+
+fn or_nowhere(regions: &[&str]) -> String {
+    if regions.is_empty() { "no Region".to_owned() } else { regions.join(", ") }
+}
+
+impl Refusal {
+    /// A few words that stand for all refusals of one kind.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::NotProvisioned => "not provisioned",
+            Self::NotActive { .. } => "not active",
+            Self::CellZero => "cell zero",
+            Self::CanaryOnly => "canary",
+            Self::DedicatedOnly => "dedicated",
+            Self::NeedsDedicated => "not dedicated",
+            Self::ReservedForOthers => "reserved for others",
+            Self::Region { .. } => "in another Region",
+            Self::Tier { .. } => "for other tiers",
+            Self::FullByCount { .. } | Self::FullByWeight { .. } => "full",
+        }
+    }
+}
+
 /// A tenant that looks for a cell.
 #[derive(Debug, Clone)]
 pub struct Wish<'a> {
@@ -142,8 +190,8 @@ impl Candidate {
         self.state_refusal().or_else(|| self.kind_refusal(wish, by_hand)).or_else(|| self.room_refusal(wish))
     }
 
-    /// Why the tenant should not be in the cell, whatever room and state the cell has; somebody may have put it there.
-    pub fn breach(&self, wish: &Wish<'_>) -> Option<Refusal> {
+    /// Why a tenant that is in the cell already could not be there with these attributes, room aside.
+    pub fn misfit(&self, wish: &Wish<'_>) -> Option<Refusal> {
         self.kind_refusal(wish, true)
     }
 

@@ -16,6 +16,7 @@ use crate::domain::template::atoms;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
+use crate::ops::map::stream::{self, Entries};
 use crate::ops::poll::{Before, CLOCK_SLACK_MS, Poller, Wanted};
 use crate::ports::Content;
 
@@ -58,13 +59,36 @@ pub async fn check(world: &World, fleet: &Fleet, name: &CellId, zero: bool) -> R
             format!("run `cellctl cell cordon {name}` first"),
         );
     }
-    if record.tenants > 0 {
+    let held = world.map.load(name).await?.map_or(0, |load| load.tenants);
+    if held > 0 {
         return refuse(
-            format!("cell {name} still holds {} tenants", record.tenants),
-            "move them away first".to_owned(),
+            format!("cell {name} still holds {held} tenants"),
+            format!("move them away first; `cellctl tenant list --cell {name}` shows them"),
         );
     }
     Ok(record)
+}
+
+/// Tenants that are named when a delete is refused.
+const NAMED_MAX: usize = 5;
+
+/// Refuses where an entry of the map still names the cell, whatever its counter says. Asked after the cell was marked as
+/// deleted, so that no tenant can come in any more.
+async fn refuse_inhabited(world: &World, name: &CellId) -> Result<(), OpError> {
+    let wanted = stream::Wanted { cell: Some(name.clone()), ..stream::Wanted::default() };
+    let mut entries = Entries::of(world.map.clone(), wanted);
+    let mut names = Vec::new();
+    while names.len() < NAMED_MAX
+        && let Some(entry) = entries.next_present().await?
+    {
+        names.push(entry.tenant.to_string());
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("cell {name} counts no tenants, but the map has some in it: {}", names.join(", "));
+    Err(OpError::new(ErrorKind::Refused, message)
+        .hint("`cellctl map verify --repair` sets the counter right; then move them away"))
 }
 
 /// Deletes a cell that `check` has passed.
@@ -99,18 +123,34 @@ async fn delete_locked(
     let known = record.applied.as_ref().map_or(stack.as_str(), |a| a.stack_id.as_str()).to_owned();
     let detail = world.stacks.describe(&place, &known).await?.filter(|d| d.summary.status.phase() != Phase::Gone);
     let mut left_behind = Vec::new();
+    if let Some(detail) = &detail {
+        refuse_foreign(detail, &record)?;
+    }
+    record = close(world, record, lease).await?;
     if let Some(detail) = detail {
-        refuse_foreign(&detail, &record)?;
-        if record.state != CellState::Deleted {
-            record.state = CellState::Deleted;
-            record = record::put(world, record, lease, "delete-begun").await?;
-        }
         let resources = world.stacks.resources(&place, &detail.summary.id).await?;
         remove_stack(world, &place, &detail, name, lease.lease().token).await?;
         left_behind = still_there(world, &place, resources).await?;
     }
     record::delete(world, &record, lease).await?;
     Ok(Deleted { cell: name.clone(), stack: stack.to_string(), left_behind })
+}
+
+/// Marks the cell as deleted, so that it takes no tenant any more, and makes sure that it has none.
+async fn close(world: &World, mut record: CellRecord, lease: &HeldLease) -> Result<CellRecord, OpError> {
+    let before = record.state;
+    if before != CellState::Deleted {
+        record.state = CellState::Deleted;
+        record = record::put(world, record, lease, "delete-begun").await?;
+    }
+    if let Err(refusal) = refuse_inhabited(world, &record.cell).await {
+        if before != CellState::Deleted {
+            record.state = before;
+            record::put(world, record, lease, "delete-refused").await?;
+        }
+        return Err(refusal);
+    }
+    Ok(record)
 }
 
 /// Looking for a stack with credentials of another account finds nothing, which must not be taken for its absence.

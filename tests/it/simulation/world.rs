@@ -134,6 +134,11 @@ impl Sim {
         }
     }
 
+    /// Looks at, or tampers with, the tables of the map.
+    pub(crate) fn with_map<T>(&self, work: impl FnOnce(&mut MapState) -> T) -> T {
+        work(&mut self.state().map)
+    }
+
     /// Whether the lock can be written.
     pub(crate) fn cut_off(&self, cut_off: bool) {
         self.state().cut_off = cut_off;

@@ -151,7 +151,7 @@ fn a_region_has_no_override() {
     let refused = Some(Refusal::Region { region: region("eu-central-1"), allowed: Vec::new() });
     for kind in ["shared", "zero", "canary", "dedicated"] {
         let cell = empty(json!({ "type": kind }));
-        let told = [cell.refusal(&nowhere, false), cell.refusal(&nowhere, true), cell.breach(&nowhere)];
+        let told = [cell.refusal(&nowhere, false), cell.refusal(&nowhere, true), cell.misfit(&nowhere)];
         assert!(told.iter().all(|one| *one == refused), "{kind}: {told:?}");
     }
 }
@@ -168,12 +168,12 @@ fn the_region_of_the_stack_counts_and_not_that_of_a_later_definition() {
 }
 
 #[test]
-fn a_breach_asks_neither_for_room_nor_for_a_state() {
+fn a_misfit_asks_neither_for_room_nor_for_a_state() {
     let (acme, plain) = (tenant("acme"), Attributes::default());
     let full = candidate("cell-1", json!({ "type": "zero", "capacity": { "tenants": 1 } }), 9, 9);
-    assert_eq!(full.breach(&wish(&acme, &plain)), None);
-    assert_eq!(Candidate::of(&cell("a", json!({})), None).breach(&wish(&acme, &plain)), None);
-    assert_eq!(empty(json!({ "type": "dedicated" })).breach(&wish(&acme, &plain)), Some(Refusal::DedicatedOnly));
+    assert_eq!(full.misfit(&wish(&acme, &plain)), None);
+    assert_eq!(Candidate::of(&cell("a", json!({})), None).misfit(&wish(&acme, &plain)), None);
+    assert_eq!(empty(json!({ "type": "dedicated" })).misfit(&wish(&acme, &plain)), Some(Refusal::DedicatedOnly));
 }
 
 /// Which of the candidates a tenant goes to, by name.
