@@ -5,6 +5,7 @@
 
 pub mod cells;
 pub mod findings;
+pub mod map_verify;
 pub mod plan;
 pub mod progress;
 pub mod report;

@@ -7,6 +7,7 @@ pub mod change;
 pub mod fence;
 pub mod load;
 pub mod placement;
+pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,6 +4,7 @@
 //! it is defined, and a further run finds nothing to do.
 
 mod tenants;
+mod verify;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
