@@ -261,7 +261,8 @@ async fn wherever_an_add_or_a_removal_dies_nothing_is_wrong_at_once_and_a_repair
             for fault in [Fault::CrashBefore, Fault::CrashAfter] {
                 let sim = orderly().await;
                 let struck = sim.with_fault(nth, fault);
-                assert!(until_crash(&struck, churn(&struck, adds)).await.is_none(), "{adds} {nth} {fault:?}");
+                let died = Box::pin(until_crash(&struck, churn(&struck, adds))).await.is_none();
+                assert!(died, "{adds} {nth} {fault:?}");
                 let soon = run(&sim.healthy(), true).await;
                 assert_eq!(codes(&soon), Vec::<&str>::new(), "{adds} {nth} {fault:?}");
                 tokio::time::sleep(Duration::from_millis(STUCK_AFTER_MS.unsigned_abs())).await;
