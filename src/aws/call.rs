@@ -16,7 +16,7 @@ use crate::domain::fleet::Place;
 use crate::domain::rate::{Aimd, full_jitter_ms};
 use crate::ports::{CallError, CallErrorKind, Called, Clock};
 
-use super::errors::{Failure, failure};
+use super::errors::{Failure, Retry, failure};
 
 /// For how long a throttled call is tried again, in milliseconds: ten minutes.
 const THROTTLED_FOR_MS: u64 = 600_000;
@@ -24,6 +24,12 @@ const THROTTLED_FOR_MS: u64 = 600_000;
 const ATTEMPTS_MAX: u32 = 6;
 /// Base and bound of the waits between attempts, in milliseconds.
 const BACKOFF_MS: (u64, u64) = (100, 20_000);
+/// For how long a call that collides with others is tried again, in milliseconds: 64 writers of one item take turns for
+/// a few seconds.
+const COLLIDED_FOR_MS: u64 = 60_000;
+/// Base and bound of the waits after a collision, in milliseconds: from about the time of one transaction to that of
+/// 64 of them.
+const COLLISION_BACKOFF_MS: (u64, u64) = (20, 1_000);
 
 /// What is called, on what.
 #[derive(Debug, Clone)]
@@ -34,6 +40,23 @@ pub(crate) struct Call {
     pub(crate) subject: String,
     /// Whose rate it counts against; none for services whose limits cellctl does not come near.
     pub(crate) rate_of: Option<Place>,
+}
+
+/// What a call has been through.
+struct Tries {
+    began_ms: u64,
+    /// All that failed, throttles included, without collisions.
+    failed: u32,
+    /// Those that failed because the service or the connection did.
+    broken: u32,
+    /// Those that met another request at the same items.
+    collided: u32,
+}
+
+/// Repeats of a batch that the service answers in part.
+pub(crate) struct Leftovers {
+    began_ms: u64,
+    asked: u32,
 }
 
 /// Makes calls.
@@ -57,9 +80,7 @@ impl Caller {
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let rate = call.rate_of.as_ref().map(|place| self.rate(place));
-        let began_ms = self.clock.monotonic_ms();
-        let mut attempt = 0;
-        let mut broken = 0;
+        let mut tries = Tries { began_ms: self.clock.monotonic_ms(), failed: 0, broken: 0, collided: 0 };
         loop {
             self.wait_for_turn(rate.as_ref()).await;
             let failed = match send().await {
@@ -69,28 +90,54 @@ impl Caller {
                 }
                 Err(error) => failure(&error),
             };
-            tracing::debug!(operation = call.operation, subject = call.subject, attempt, ?failed.kind, message = failed.message, "call failed");
+            tracing::debug!(operation = call.operation, subject = call.subject, tries.failed, tries.collided, ?failed.kind, message = failed.message, "call failed");
             if failed.kind == CallErrorKind::Throttled {
                 let now_ms = self.clock.monotonic_ms();
                 with(rate.as_ref(), |r| r.throttled(now_ms));
-            } else {
-                broken += 1;
             }
-            if !self.may_retry(&failed, broken, began_ms) {
-                return Err(error(call, failed));
+            match self.wait_ms(&failed, &mut tries) {
+                Some(wait_ms) => self.clock.sleep(Duration::from_millis(wait_ms)).await,
+                None => return Err(error(call, failed)),
             }
-            let wait_ms = full_jitter_ms(attempt, BACKOFF_MS.0, BACKOFF_MS.1, self.clock.random());
-            self.clock.sleep(Duration::from_millis(wait_ms)).await;
-            attempt += 1;
         }
     }
 
-    fn may_retry(&self, failed: &Failure, broken: u32, began_ms: u64) -> bool {
-        match failed.kind {
-            CallErrorKind::Throttled => self.clock.monotonic_ms().saturating_sub(began_ms) < THROTTLED_FOR_MS,
-            CallErrorKind::Unreachable => broken < 3,
-            _ => failed.transient && broken < ATTEMPTS_MAX,
+    /// How long to wait before the next attempt; none where there is to be no other.
+    fn wait_ms(&self, failed: &Failure, tries: &mut Tries) -> Option<u64> {
+        let for_ms = self.clock.monotonic_ms().saturating_sub(tries.began_ms);
+        if failed.retry == Retry::Collided {
+            let (base_ms, max_ms) = COLLISION_BACKOFF_MS;
+            tries.collided += 1;
+            let wait_ms = full_jitter_ms(tries.collided - 1, base_ms, max_ms, self.clock.random());
+            return (for_ms < COLLIDED_FOR_MS).then_some(wait_ms);
         }
+        tries.failed += 1;
+        tries.broken += u32::from(failed.kind != CallErrorKind::Throttled);
+        let again = match failed.kind {
+            CallErrorKind::Throttled => for_ms < THROTTLED_FOR_MS,
+            CallErrorKind::Unreachable => tries.broken < 3,
+            _ => failed.retry == Retry::Failed && tries.broken < ATTEMPTS_MAX,
+        };
+        again.then(|| full_jitter_ms(tries.failed - 1, BACKOFF_MS.0, BACKOFF_MS.1, self.clock.random()))
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// For a batch that may be answered in part.
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        Leftovers { began_ms: self.clock.monotonic_ms(), asked: 0 }
+    }
+
+    /// Waits before what is left of a batch is asked for again: leaving some of it is a throttle in another form. False
+    /// when the time of a throttled call is up.
+    pub(crate) async fn may_ask_again(&self, leftovers: &mut Leftovers) -> bool {
+        let wait_ms = full_jitter_ms(leftovers.asked, BACKOFF_MS.0, BACKOFF_MS.1, self.clock.random());
+        leftovers.asked += 1;
+        self.clock.sleep(Duration::from_millis(wait_ms)).await;
+        self.clock.monotonic_ms().saturating_sub(leftovers.began_ms) < THROTTLED_FOR_MS
     }
 
     async fn wait_for_turn(&self, rate: Option<&Arc<Mutex<Aimd>>>) {

@@ -16,8 +16,19 @@ pub(crate) struct Failure {
     pub(crate) kind: CallErrorKind,
     /// What the service or the connection said.
     pub(crate) message: String,
-    /// Whether the service itself failed, so that trying again may help.
-    pub(crate) transient: bool,
+    /// Whether trying again may help.
+    pub(crate) retry: Retry,
+}
+
+/// Why trying again may help. Throttles are told by their kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// It does not.
+    No,
+    /// The service or the connection failed.
+    Failed,
+    /// Another request is at the same items right now; nothing is wrong with either.
+    Collided,
 }
 
 const THROTTLED: [&str; 10] = [
@@ -77,14 +88,19 @@ fn service_failure(code: Option<&str>, message: Option<&str>, status: u16) -> Fa
         || (text.contains("TransactionConflict") && !text.contains("ConditionalCheckFailed"));
     // The first of two equal requests is still at work; the repeat will be answered with its outcome.
     let unfinished = code == "TransactionInProgressException";
-    let transient = collided || unfinished || (status >= 500 && kind != CallErrorKind::Throttled);
+    let retry = match kind {
+        _ if collided || unfinished => Retry::Collided,
+        CallErrorKind::Throttled => Retry::No,
+        _ if status >= 500 => Retry::Failed,
+        _ => Retry::No,
+    };
     let message = match (code, text) {
         ("", "") => format!("HTTP status {status} without an explanation"),
         ("", text) => text.to_owned(),
         (code, "") => code.to_owned(),
         (code, text) => format!("{text} ({code})"),
     };
-    Failure { kind, message, transient }
+    Failure { kind, message, retry }
 }
 
 fn kind_of(code: &str, text: &str, status: u16) -> CallErrorKind {
@@ -139,7 +155,7 @@ fn connection_failure(text: &str) -> Failure {
     let lower = text.to_lowercase();
     let has = |needles: &[&str]| needles.iter().any(|needle| lower.contains(needle));
     if has(&["credential", "no providers in chain", "identity", "sso session", "token has expired"]) {
-        return Failure { kind: CallErrorKind::Credentials, message: text.to_owned(), transient: false };
+        return Failure { kind: CallErrorKind::Credentials, message: text.to_owned(), retry: Retry::No };
     }
     if has(&[
         "connection refused",
@@ -149,16 +165,16 @@ fn connection_failure(text: &str) -> Failure {
         "certificate",
         "connecttimeout",
     ]) {
-        return Failure { kind: CallErrorKind::Unreachable, message: text.to_owned(), transient: true };
+        return Failure { kind: CallErrorKind::Unreachable, message: text.to_owned(), retry: Retry::Failed };
     }
     if has(&["missing a region", "failed to construct"]) {
-        return Failure { kind: CallErrorKind::Invalid, message: text.to_owned(), transient: false };
+        return Failure { kind: CallErrorKind::Invalid, message: text.to_owned(), retry: Retry::No };
     }
     in_doubt(text)
 }
 
 fn in_doubt(text: &str) -> Failure {
-    Failure { kind: CallErrorKind::InDoubt, message: format!("no answer: {text}"), transient: true }
+    Failure { kind: CallErrorKind::InDoubt, message: format!("no answer: {text}"), retry: Retry::Failed }
 }
 
 /// The error with its causes, on one line.
@@ -212,21 +228,21 @@ mod tests {
 
     #[test]
     fn a_cancelled_transaction_means_what_its_reasons_say() {
-        let conflict = (CallErrorKind::Conflict, false);
+        let conflict = (CallErrorKind::Conflict, Retry::No);
         let cases = [
             ("ConditionalCheckFailed, None", conflict.clone()),
             ("None, ConditionalCheckFailed", conflict.clone()),
-            ("TransactionConflict, None", (CallErrorKind::Conflict, true)),
+            ("TransactionConflict, None", (CallErrorKind::Conflict, Retry::Collided)),
             ("TransactionConflict, ConditionalCheckFailed", conflict),
-            ("None, ThrottlingError", (CallErrorKind::Throttled, false)),
-            ("ProvisionedThroughputExceeded, None", (CallErrorKind::Throttled, false)),
+            ("None, ThrottlingError", (CallErrorKind::Throttled, Retry::No)),
+            ("ProvisionedThroughputExceeded, None", (CallErrorKind::Throttled, Retry::No)),
         ];
         for (reasons, expected) in cases {
             let failure = cancelled(reasons);
-            assert_eq!((failure.kind, failure.transient), expected, "{reasons}");
+            assert_eq!((failure.kind, failure.retry), expected, "{reasons}");
         }
         let unfinished = service_failure(Some("TransactionInProgressException"), Some("in progress"), 400);
-        assert_eq!((unfinished.kind, unfinished.transient), (CallErrorKind::InDoubt, true));
+        assert_eq!((unfinished.kind, unfinished.retry), (CallErrorKind::InDoubt, Retry::Collided));
     }
 
     #[test]
@@ -250,7 +266,7 @@ mod tests {
         for (code, text, status, kind) in cases {
             let failure = service_failure(Some(code), Some(text), status);
             assert_eq!(failure.kind, kind, "{code} {text}");
-            assert_eq!(failure.transient, status == 500, "{code} {text}");
+            assert_eq!(failure.retry == Retry::Failed, status == 500, "{code} {text}");
         }
     }
 

@@ -9,6 +9,7 @@ pub mod call;
 pub mod clients;
 pub mod cloudformation;
 pub mod control;
+mod dynamo;
 mod errors;
 pub mod identity;
 mod stack_values;

@@ -13,14 +13,14 @@ use crate::domain::fleet::Fleet;
 use crate::fs::definitions;
 use crate::local::{OwnedInstance, OwnedOptions};
 use crate::ops::apply::{Concurrency, Options, apply};
-use crate::ops::cells::view;
 use crate::ops::init::{bucket_prefix, init};
 use crate::ops::plan::plan;
 use crate::ops::{ErrorKind, OpError, World};
-use crate::output::{self, cells, report};
+use crate::output::{self, report};
 use crate::wire;
 
 use super::context::{self, Loaded};
+use super::demo_tenants::Scene;
 use super::plan::encode;
 use super::{Ran, Session};
 
@@ -28,7 +28,7 @@ static CELLS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/cells");
 static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 static FUNCTIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/functions");
 
-/// Show the main job on a local endpoint: create a fleet, change it, apply again.
+/// Show the main job on a local endpoint: create a fleet, change it, place tenants in it.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Write the endpoint's log to this file and keep it.
@@ -62,7 +62,7 @@ fn failed(what: &str, error: &std::io::Error) -> OpError {
         .hint("check the space and the rights in the temporary folder")
 }
 
-fn heading(session: &Session, text: &str) {
+pub(super) fn heading(session: &Session, text: &str) {
     let style = session.printer.style();
     let bar = style.faint("──");
     session.printer.data(&format!("\n{bar} {}", style.strong(text)));
@@ -89,9 +89,8 @@ impl Demo<'_> {
         heading(self.session, "One definition changes: cell-2 keeps a message from other readers for longer");
         self.change()?;
         self.apply("cell-2").await?;
-        heading(self.session, "cellctl cell list: the fleet");
-        let rows = view::list(&world, &fleet).await?;
-        self.session.printer.result("cellctl.cell-list/v1", &rows, |style| cells::list(&rows, style));
+        let actor = context::actor(self.session, &fleet, &world).await?;
+        Scene { session: self.session, world: &world, fleet: &fleet, actor: &actor }.play().await?;
         heading(self.session, "Done: the endpoint is stopped and nothing is left running");
         self.session.printer.data("Next: README.md shows how to do this with your own cells.");
         Ok(0)

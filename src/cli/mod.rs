@@ -4,11 +4,13 @@
 //! only `main` ends the process.
 
 pub mod apply;
+pub mod audit;
 pub mod cell;
 pub mod cell_new;
 pub mod config;
 pub mod context;
 pub mod demo;
+mod demo_tenants;
 pub mod doctor;
 pub mod init;
 pub mod interrupt;
@@ -19,6 +21,9 @@ pub mod plan;
 pub mod render;
 pub mod schema;
 pub mod settings;
+pub mod tenant;
+pub mod tenant_args;
+pub mod tenant_list;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -56,7 +61,7 @@ Begin with `cellctl demo`: it runs on a local endpoint and needs no AWS account.
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the main job on a local endpoint: create a fleet, change it, apply again.
+    /// Show the main job on a local endpoint: create a fleet, change it, place tenants in it.
     Demo(demo::DemoArgs),
     /// Check the definitions and templates; all findings at once.
     ///
@@ -86,6 +91,14 @@ enum Command {
     Apply(apply::ApplyArgs),
     /// Work with single cells.
     Cell(cell::CellArgs),
+    /// Work with tenants: place, find, pin, change and remove them.
+    ///
+    /// Begin with `cellctl tenant add`; docs/tenants.md tells how a cell is chosen.
+    Tenant(tenant::TenantArgs),
+    /// Show, prove and sign off the audit log.
+    ///
+    /// Every change of a tenant or a cell leaves a record in it. docs/audit.md says what the log proves.
+    Audit(audit::AuditArgs),
     /// Show or break the lock on the fleet.
     ///
     /// One run changes a fleet at a time. A lock whose holder is dead ends by itself within a minute.
@@ -173,6 +186,8 @@ async fn dispatch(command: Command, session: Session) -> Ran {
         Command::Plan(args) => plan::run(args, &session).await,
         Command::Apply(args) => apply::run(args, &session).await,
         Command::Cell(args) => cell::run(args, &session).await,
+        Command::Tenant(args) => tenant::run(args, &session).await,
+        Command::Audit(args) => audit::run(args, &session).await,
         Command::Lock(args) => lock::run(&args, &session).await,
         Command::Doctor(args) => doctor::run(&args, &session).await,
         Command::Local(args) => local::run_command(args, &session).await,

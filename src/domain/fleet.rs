@@ -8,6 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::definition::CellSpec;
 use super::ids::{AccountId, CellId, FleetName, Region, Residency, StackName, TemplateName};
 
+/// Name of a fleet's control table.
+pub fn control_table(fleet: &str) -> String {
+    format!("cellctl-{fleet}-control")
+}
+
+/// Name of a fleet's tenant-map table.
+pub fn tenants_table(fleet: &str) -> String {
+    format!("cellctl-{fleet}-tenants")
+}
+
 /// A fleet and its cells, sorted by name.
 #[derive(Debug, Clone)]
 pub struct Fleet {

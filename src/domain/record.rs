@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AccountId, CellId, Digest, Region, StackName};
 
 /// The format of the records that this version writes. A record of a newer format is never rewritten.
-pub const RECORD_FORMAT: u32 = 1;
+/// Format 2 goes with a load and an audit chain, which a cellctl that knows only format 1 would not keep up.
+pub const RECORD_FORMAT: u32 = 2;
 
 /// Whether a cell takes tenants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -36,6 +37,12 @@ impl CellState {
             Self::Draining => "draining",
             Self::Deleted => "deleted",
         }
+    }
+
+    /// The state of that word.
+    pub fn of(word: &str) -> Option<Self> {
+        let all = [Self::Active, Self::Cordoned, Self::Draining, Self::Deleted];
+        all.into_iter().find(|state| state.as_str() == word)
     }
 }
 

@@ -5,5 +5,6 @@
 pub mod definitions;
 pub mod files;
 pub mod functions;
+pub mod rows;
 pub mod templates;
 pub mod yaml;

@@ -28,13 +28,25 @@ pub struct ParseError {
 
 /// Parses exactly one YAML (or JSON) document. An empty text is an error.
 pub fn parse(source: &str) -> Result<Node, ParseError> {
+    let builder = build(source, Builder::default())?;
+    builder.root.ok_or_else(|| fail(Position { line: 1, column: 1 }, "the file is empty"))
+}
+
+/// Parses any number of documents; all together have the bounds of one.
+pub fn parse_all(source: &str) -> Result<Vec<Node>, ParseError> {
+    let builder = build(source, Builder { earlier: Some(Vec::new()), ..Builder::default() })?;
+    let mut documents = builder.earlier.unwrap_or_default();
+    documents.extend(builder.root);
+    Ok(documents)
+}
+
+fn build(source: &str, mut builder: Builder) -> Result<Builder, ParseError> {
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
-    let mut builder = Builder::default();
     for item in Parser::new_from_str(source) {
         let (event, span) = item.map_err(|error| scan_error(&error))?;
         builder.take(event, &span)?;
     }
-    builder.root.ok_or_else(|| fail(Position { line: 1, column: 1 }, "the file is empty"))
+    Ok(builder)
 }
 
 /// A collection that has been opened and not yet closed.
@@ -51,6 +63,8 @@ struct Open {
 #[derive(Default)]
 struct Builder {
     root: Option<Node>,
+    /// The documents before this one; none where there may be only one.
+    earlier: Option<Vec<Node>>,
     open: Vec<Open>,
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
@@ -60,9 +74,7 @@ impl Builder {
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), ParseError> {
         let at = position(span);
         match event {
-            Event::DocumentStart(..) if self.root.is_some() => {
-                Err(fail(at, "a second document begins here; write one document in a file"))
-            }
+            Event::DocumentStart(..) if self.root.is_some() => self.next_document(at),
             Event::Scalar(text, style, anchor, tag) => {
                 let value = Value::Scalar { text: text.as_ref().into(), style: style_of(style) };
                 let node = Node { value, tag: tag_of(tag.as_deref()), at };
@@ -79,6 +91,14 @@ impl Builder {
             }
             _ => Ok(()),
         }
+    }
+
+    fn next_document(&mut self, at: Position) -> Result<(), ParseError> {
+        let Some(earlier) = &mut self.earlier else {
+            return Err(fail(at, "a second document begins here; write one document in a file"));
+        };
+        earlier.extend(self.root.take());
+        Ok(())
     }
 
     fn begin(&mut self, value: Value, anchor: usize, tag: Option<&Tag>, at: Position) -> Result<(), ParseError> {

@@ -59,7 +59,7 @@ const SKEW_WARN_MS: i64 = 5_000;
 const SKEW_FAIL_MS: i64 = 240_000;
 
 /// The actions that cellctl needs, as IAM names them. `docs/permissions.md` has the policy.
-pub const ACTIONS: [&str; 29] = [
+pub const ACTIONS: [&str; 32] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:CreateStack",
     "cloudformation:DeleteChangeSet",
@@ -77,12 +77,15 @@ pub const ACTIONS: [&str; 29] = [
     "cloudformation:ListStacks",
     "cloudformation:RollbackStack",
     "cloudformation:UpdateTerminationProtection",
+    "dynamodb:BatchGetItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
     "dynamodb:DescribeTable",
     "dynamodb:GetItem",
     "dynamodb:PutItem",
     "dynamodb:Query",
+    "dynamodb:Scan",
+    "dynamodb:UpdateItem",
     "iam:PassRole",
     "lambda:CreateFunction",
     "s3:GetObject",

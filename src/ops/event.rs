@@ -89,6 +89,18 @@ pub enum Event {
         /// How long it took, in milliseconds.
         duration_ms: u64,
     },
+    /// An import has begun to write.
+    ImportStarted {
+        /// Rows to be written.
+        rows: usize,
+    },
+    /// Rows of an import were written to their end.
+    RowsImported {
+        /// Rows written so far.
+        done: usize,
+        /// Rows to be written.
+        total: usize,
+    },
     /// Something worth knowing that fits nowhere else.
     Noted {
         /// The sentence.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::domain::fleet::{Fleet, Place};
+pub use crate::domain::fleet::{control_table, tenants_table};
 use crate::domain::ids::{StackName, request_token};
 use crate::domain::stack::{CHANGE_STARTS, Phase, StackDetail, first_cause};
 use crate::ports::{CallErrorKind, ChangeSetState, StackRequest, TemplateText};
@@ -24,16 +25,6 @@ pub const CONTROL_TEMPLATE: &str = include_str!("control_stack.yaml");
 
 /// Waits for a change set, in milliseconds, and how many of them.
 const CHANGE_SET_POLL: (u64, u32) = (500, 240);
-
-/// Name of a fleet's control table.
-pub fn control_table(fleet: &str) -> String {
-    format!("cellctl-{fleet}-control")
-}
-
-/// Name of a fleet's tenant-map table.
-pub fn tenants_table(fleet: &str) -> String {
-    format!("cellctl-{fleet}-tenants")
-}
 
 /// What a fleet's artifact buckets are called, without the account and the Region.
 pub fn bucket_prefix(fleet: &str) -> String {

@@ -3,6 +3,7 @@
 //! Constraint kept: an operation knows the domain and the ports, emits events in the past tense, and prints nothing.
 
 pub mod apply;
+pub mod audit;
 pub mod cells;
 pub mod doctor;
 pub mod error;

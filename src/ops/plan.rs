@@ -8,6 +8,7 @@ use crate::domain::ids::{CellId, Digest};
 use crate::domain::plan::make::{self, Diffs};
 use crate::domain::plan::{Desired, Inputs, Observation, Plan};
 use crate::domain::template::diff;
+use crate::ports::Called;
 
 use super::World;
 use super::error::{ErrorKind, OpError};
@@ -34,7 +35,8 @@ pub async fn plan(world: &World, request: Request) -> Result<Plan, OpError> {
     require_control(world, &request.fleet).await?;
     let places = request.desired.iter().map(|d| d.place.clone()).collect();
     let accounts = accounts(world, places).await?;
-    let observed = observe(world, &request.fleet, &request.desired).await?;
+    let mut observed = observe(world, &request.fleet, &request.desired).await?;
+    observed.tenants = tenants(world).await?;
     let diffs = diffs(world, &request, &observed).await?;
     Ok(decide(world, request, &observed, diffs, Some(accounts)))
 }
@@ -95,6 +97,12 @@ pub async fn accounts(world: &World, places: BTreeSet<Place>) -> Result<BTreeMap
         accounts.insert(place.key(), account);
     }
     Ok(accounts)
+}
+
+/// Tenants in each cell, by one query: what a plan puts at risk. Counters that have drifted below zero count as none.
+async fn tenants(world: &World) -> Called<BTreeMap<CellId, u64>> {
+    let loads = world.map.loads().await?;
+    Ok(loads.into_iter().map(|load| (load.cell, u64::try_from(load.tenants).unwrap_or(0))).collect())
 }
 
 /// Fetches each template that is needed for a diff once, from one stack that has it.

@@ -9,7 +9,8 @@ use crate::ops::cells::view::{CellRow, CellView};
 use crate::ops::doctor::{Check, Health};
 
 use super::Style;
-use super::table::{Field, Tone, plain, table};
+use super::bar;
+use super::table::{self, Field, Tone, plain, table, width};
 
 /// The list of cells.
 pub fn list(rows: &[CellRow], style: Style) -> String {
@@ -17,7 +18,9 @@ pub fn list(rows: &[CellRow], style: Style) -> String {
         return "There are no cells.".to_owned();
     }
     let fields = rows.iter().map(row).collect();
-    table(&["cell", "type", "state", "stack status", "region", "tenants", "applied"], fields, style)
+    let headings =
+        ["cell", "type", "state", "stack status", "filled", "tenants", "weight", "share", "region", "applied"];
+    table(&headings, fields, style)
 }
 
 fn row(row: &CellRow) -> Vec<Field> {
@@ -26,10 +29,33 @@ fn row(row: &CellRow) -> Vec<Field> {
         plain(row.cell_type.as_deref().unwrap_or("(no definition)")),
         state(row.state),
         status(row),
+        filled(row),
+        of(row.tenants, row.capacity, "/"),
+        of(row.weight, row.weight_capacity, "/"),
+        plain(format!("{:.1} %", row.share * 100.0)),
         plain(row.region.as_str()),
-        plain(row.capacity.map_or_else(|| row.tenants.to_string(), |max| format!("{}/{max}", row.tenants))),
         plain(row.applied.as_deref().unwrap_or("-")),
     ]
+}
+
+/// How much of the limit that is reached first is used.
+fn filled(row: &CellRow) -> Field {
+    match row.headroom {
+        _ if has_drifted(row) => ("drifted".to_owned(), Tone::Bad),
+        Some(headroom) => bar::field(1.0 - headroom, width()),
+        None => plain("-"),
+    }
+}
+
+/// No cell holds fewer than no tenants: then the counters are wrong.
+fn has_drifted(row: &CellRow) -> bool {
+    row.tenants < 0 || row.weight < 0
+}
+
+/// "3/500", and "3" where there is no limit.
+fn of(used: i64, limit: Option<u64>, between: &str) -> Field {
+    let tone = if used < 0 { Tone::Bad } else { Tone::Plain };
+    (limit.map_or_else(|| used.to_string(), |limit| format!("{used}{between}{limit}")), tone)
 }
 
 fn state(state: Option<CellState>) -> Field {
@@ -64,7 +90,9 @@ pub fn show(view: &CellView, style: Style) -> String {
     line("region", &row.region);
     line("stack", &format!("{} {}", row.stack, row.status.as_deref().unwrap_or("(none)")));
     line("protected", if view.protected { "yes" } else { "no" });
-    line("tenants", &row.capacity.map_or_else(|| row.tenants.to_string(), |max| format!("{} of {max}", row.tenants)));
+    line("tenants", &tenants(row));
+    line("weight", &of(row.weight, row.weight_capacity, " of ").0);
+    line("filled", &table::paint(&filled_in_words(row), style));
     if let (Some(applied), Some(plan)) = (&row.applied, &view.plan) {
         line("applied", &format!("{applied} by plan {plan}{}", at(view.applied_at_ms)));
     }
@@ -83,6 +111,22 @@ pub fn show(view: &CellView, style: Style) -> String {
         let _ = writeln!(text, "\n{}", table(&["resource", "type", "status"], rows.collect(), style));
     }
     text
+}
+
+/// "3 of 500, 12.5 % of the fleet's".
+fn tenants(row: &CellRow) -> String {
+    format!("{}, {:.1} % of the fleet's", of(row.tenants, row.capacity, " of ").0, row.share * 100.0)
+}
+
+fn filled_in_words(row: &CellRow) -> Field {
+    let (text, tone) = filled(row);
+    let words = match row.headroom {
+        _ if has_drifted(row) => "the counters have drifted from the entries: run map verify".to_owned(),
+        Some(left) if left <= 0.0 => format!("{text}, no room for another tenant"),
+        Some(left) => format!("{text}, {} left", bar::percent(left)),
+        None => "no definition, no limits".to_owned(),
+    };
+    (words, tone)
 }
 
 fn at(ms: Option<i64>) -> String {

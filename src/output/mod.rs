@@ -3,6 +3,8 @@
 //! Owns: every byte that cellctl prints. Constraint kept: nothing else in the program writes to the standard streams;
 //! machine formats carry a versioned schema name; a reader that goes away ends the output quietly.
 
+pub mod audit;
+pub mod bar;
 pub mod cells;
 pub mod findings;
 pub mod map_verify;
@@ -11,6 +13,7 @@ pub mod progress;
 pub mod report;
 pub mod style;
 pub mod table;
+pub mod tenants;
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -105,6 +108,17 @@ impl Printer {
         write_to(&mut std::io::stdout().lock(), text);
     }
 
+    /// Prints a part of a long text on stdout. False: the reader is gone, and wants no more.
+    pub fn part(&self, text: &str) -> bool {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        write_to(&mut std::io::stdout().lock(), text)
+    }
+
+    /// Prints one of many documents as a line. False: the reader is gone, and wants no more.
+    pub fn line<T: Serialize>(&self, schema: &str, data: &T) -> bool {
+        serde_json::to_string(&Document { schema, data }).is_ok_and(|text| self.part(&text))
+    }
+
     /// Tells people something on stderr, unless they want quiet.
     pub fn note(&self, text: &str) {
         if !self.options.quiet {
@@ -162,9 +176,10 @@ impl Printer {
     }
 }
 
-/// Writes a whole text. An error means that the reader is gone (a closed pipe): then there is nobody to tell.
-fn write_to(stream: &mut impl Write, text: &str) {
+/// Writes a whole text. False means that the reader is gone (a closed pipe): then there is nobody to tell.
+fn write_to(stream: &mut impl Write, text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    let _ =
+    let written =
         stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(end.as_bytes())).and_then(|()| stream.flush());
+    written.is_ok()
 }

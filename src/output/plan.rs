@@ -56,6 +56,8 @@ pub struct GroupSummary<'a> {
     pub cells: &'a [&'a CellId],
     /// Tenants in them.
     pub tenants: u64,
+    /// Share of the fleet's tenants that are in them, from 0 to 1.
+    pub share: f64,
     /// What differs in the template.
     pub changes: &'a [ResourceChange],
 }
@@ -70,12 +72,12 @@ pub fn with_summary<R>(plan: &Plan, digest: &str, use_it: impl FnOnce(&PlanSumma
         unchanged: plan.unchanged,
         expires_at_ms: plan.expires_at_ms,
         orphans: &plan.orphans,
-        groups: groups.iter().map(group_summary).collect(),
+        groups: groups.iter().map(|group| group_summary(plan, group)).collect(),
     };
     use_it(&summary)
 }
 
-fn group_summary<'a>(group: &'a Group<'a>) -> GroupSummary<'a> {
+fn group_summary<'a>(plan: &Plan, group: &'a Group<'a>) -> GroupSummary<'a> {
     let step = group.first;
     GroupSummary {
         risk: group.risk,
@@ -85,6 +87,7 @@ fn group_summary<'a>(group: &'a Group<'a>) -> GroupSummary<'a> {
         hint: step.blocked.as_ref().map(|b| b.hint(&step.desired.cell)),
         cells: &group.cells,
         tenants: group.tenants,
+        share: share(plan, group.tenants),
         changes: group.changes,
     }
 }
@@ -119,7 +122,7 @@ fn summary_line(plan: &Plan, style: Style) -> String {
         (plan.unchanged, "unchanged"),
     ];
     let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    format!("{} {}.\n", style.strong("Plan:"), parts.join(", "))
+    format!("{} {}.\n{}", style.strong("Plan:"), parts.join(", "), at_risk(plan))
 }
 
 /// "All 5 cells are as they should be."
@@ -171,12 +174,28 @@ fn names(group: &Group<'_>) -> String {
 }
 
 fn tenants(plan: &Plan, group: &Group<'_>) -> String {
-    if group.tenants == 0 || plan.tenants == 0 {
+    if group.tenants == 0 {
         return String::new();
     }
-    #[allow(clippy::cast_precision_loss, reason = "a share for people")]
-    let share = group.tenants as f64 * 100.0 / plan.tenants as f64;
-    format!(" — {} tenants, {share:.1} % of all", group.tenants)
+    let plural = if group.tenants == 1 { "" } else { "s" };
+    format!(" — {} tenant{plural}, {:.1} % of all", group.tenants, share(plan, group.tenants) * 100.0)
+}
+
+/// The share of the fleet's tenants that some of them are, from 0 to 1.
+#[allow(clippy::cast_precision_loss, reason = "a share for people")]
+fn share(plan: &Plan, tenants: u64) -> f64 {
+    if plan.tenants == 0 { 0.0 } else { tenants as f64 / plan.tenants as f64 }
+}
+
+/// "Tenants in cells that change: 120 of 2400, 5.0 % of all."
+fn at_risk(plan: &Plan) -> String {
+    let touched = plan.steps.iter().filter(|step| step.action != Action::Blocked);
+    let tenants: u64 = touched.map(|step| step.tenants).sum();
+    if tenants == 0 {
+        return String::new();
+    }
+    let share = share(plan, tenants) * 100.0;
+    format!("Tenants in cells that change: {tenants} of {}, {share:.1} % of all.\n", plan.tenants)
 }
 
 fn what_is_made(group: &Group<'_>) -> String {

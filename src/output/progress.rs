@@ -69,6 +69,8 @@ fn line(event: &Event, style: Style) -> Option<String> {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
         Event::Noted { message } => Some(message.clone()),
+        Event::ImportStarted { rows } => Some(format!("importing {}", counted(*rows, "row"))),
+        Event::RowsImported { .. } => None,
     }
 }
 

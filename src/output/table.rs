@@ -28,7 +28,7 @@ pub fn plain(text: impl Into<String>) -> Field {
 /// Columns that are never left out.
 const COLUMNS_MIN: usize = 3;
 /// Blanks between two columns.
-const GAP: usize = 2;
+pub const GAP: usize = 2;
 
 /// A table with headings, the most important column first. It is as wide as the terminal at the most: columns that do
 /// not fit are left out from the right, down to three; then long texts are wrapped. Machines get all with `--output`.
@@ -56,14 +56,37 @@ pub fn table(headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
 
 /// Number of columns that fit into `width` characters.
 fn fitting(headings: &[&str], rows: &[Vec<Field>], width: usize) -> usize {
+    let widths = all_widths(headings, rows);
+    let fits = |columns: &usize| widths[..*columns].iter().sum::<usize>() <= width;
+    let least = COLUMNS_MIN.min(headings.len());
+    (least..=headings.len()).rev().find(fits).unwrap_or(least)
+}
+
+/// Widths of the columns that fit the terminal, each with its gap.
+pub fn widths(headings: &[&str], rows: &[Vec<Field>], terminal: Option<u16>) -> Vec<usize> {
+    let mut widths = all_widths(headings, rows);
+    if let Some(width) = terminal {
+        widths.truncate(fitting(headings, rows, usize::from(width)));
+    }
+    widths
+}
+
+fn all_widths(headings: &[&str], rows: &[Vec<Field>]) -> Vec<usize> {
     let widest = |column: usize| {
         let fields = rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.chars().count());
         fields.chain([headings[column].chars().count()]).max().unwrap_or(0) + GAP
     };
-    let widths: Vec<usize> = (0..headings.len()).map(widest).collect();
-    let fits = |columns: &usize| widths[..*columns].iter().sum::<usize>() <= width;
-    let least = COLUMNS_MIN.min(headings.len());
-    (least..=headings.len()).rev().find(fits).unwrap_or(least)
+    (0..headings.len()).map(widest).collect()
+}
+
+/// A field outside a table.
+pub fn paint((text, tone): &Field, style: Style) -> String {
+    match tone {
+        Tone::Plain => text.clone(),
+        Tone::Good => style.good(text),
+        Tone::Warn => style.warn(text),
+        Tone::Bad => style.bad(text),
+    }
 }
 
 fn cell(text: &str, tone: Tone, style: Style) -> Cell {
@@ -80,7 +103,7 @@ fn cell(text: &str, tone: Tone, style: Style) -> Cell {
 }
 
 /// The width of the terminal on stdout; none where there is no terminal.
-fn width() -> Option<u16> {
+pub fn width() -> Option<u16> {
     use std::io::IsTerminal as _;
     std::io::stdout().is_terminal().then(|| comfy_table::Table::new().width()).flatten()
 }

@@ -10,7 +10,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement};
+use aws_sdk_dynamodb::types::{KeyType, Projection, ProjectionType, ScalarAttributeType};
 use cellctl::local::{LocalSettings, OwnedInstance, OwnedOptions};
 use tempfile::TempDir;
 
@@ -76,7 +78,7 @@ impl Stage {
         for cell in cells {
             stage.cell(cell, "plain");
         }
-        stage.make_control_table();
+        stage.make_control_tables();
         stage
     }
 
@@ -147,24 +149,31 @@ impl Stage {
         block_on(request.bucket(format!("cellctl-{}-{ACCOUNT}-{REGION}", self.fleet)).send()).expect("a bucket");
     }
 
-    fn make_control_table(&self) {
-        self.make_table(&format!("cellctl-{}-control", self.fleet));
+    /// The control table, with its index, and the tenant-map table.
+    fn make_control_tables(&self) {
+        let index = GlobalSecondaryIndex::builder()
+            .index_name("byTime")
+            .set_key_schema(Some(keys(["day", "at"])))
+            .projection(Projection::builder().projection_type(ProjectionType::All).build());
+        let request = self.table(&format!("cellctl-{}-control", self.fleet));
+        let request = text_attributes(request, ["day", "at"]);
+        block_on(request.global_secondary_indexes(index.build().expect("an index")).send()).expect("a table");
+        self.make_table(&format!("cellctl-{}-tenants", self.fleet));
     }
 
     /// Makes a table with the text keys `pk` and `sk`, protected against deletion.
     pub(crate) fn make_table(&self, name: &str) {
-        let mut request = aws_sdk_dynamodb::Client::new(&self.sdk_config())
+        block_on(self.table(name).send()).expect("a table");
+    }
+
+    fn table(&self, name: &str) -> CreateTableFluentBuilder {
+        let request = aws_sdk_dynamodb::Client::new(&self.sdk_config())
             .create_table()
             .table_name(name)
             .deletion_protection_enabled(true)
-            .billing_mode(BillingMode::PayPerRequest);
-        for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-            let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
-            let key = KeySchemaElement::builder().attribute_name(name).key_type(kind);
-            request = request.attribute_definitions(attribute.build().expect("an attribute"));
-            request = request.key_schema(key.build().expect("a key"));
-        }
-        block_on(request.send()).expect("a table");
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_key_schema(Some(keys(["pk", "sk"])));
+        text_attributes(request, ["pk", "sk"])
     }
 
     /// Puts an item into such a table.
@@ -238,6 +247,20 @@ impl Stage {
         let took = |outcome: Outcome| matches!(outcome, Outcome::Answered | Outcome::Lost);
         calls.iter().filter(|call| call.action == action && took(call.outcome)).count()
     }
+}
+
+/// A key of a partition and a sort key.
+fn keys(names: [&str; 2]) -> Vec<KeySchemaElement> {
+    let kinds = [KeyType::Hash, KeyType::Range];
+    let key = |(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().expect("a key");
+    names.into_iter().zip(kinds).map(key).collect()
+}
+
+fn text_attributes(request: CreateTableFluentBuilder, names: [&str; 2]) -> CreateTableFluentBuilder {
+    names.into_iter().fold(request, |request, name| {
+        let attribute = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S);
+        request.attribute_definitions(attribute.build().expect("an attribute"))
+    })
 }
 
 fn document(kind: &str, name: &str, spec: &str) -> String {

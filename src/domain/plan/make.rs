@@ -90,7 +90,7 @@ pub fn make(inputs: Inputs<'_>) -> Plan {
         orphans: orphans(&inputs.defined, inputs.observed),
         diffs: diffs.list,
         templates,
-        tenants: inputs.observed.records.values().map(|r| r.tenants).sum(),
+        tenants: inputs.observed.tenants.values().sum(),
     }
 }
 
@@ -141,7 +141,8 @@ fn step(desired: Desired, observed: &Observation, diffs: &mut DiffTable, allowed
         changed_at_ms: stack.map(|s| s.changed_at_ms),
         applied: record.and_then(|r| r.applied.as_ref()).map(|a| a.digest.clone()),
     };
-    Step { action, reason, blocked, basis, diff, allowed, tenants: record.map_or(0, |r| r.tenants), desired }
+    let tenants = observed.tenants.get(&desired.cell).copied().unwrap_or(0);
+    Step { action, reason, blocked, basis, desired, diff, allowed, tenants }
 }
 
 /// The atoms of this cell among those that the operator named.

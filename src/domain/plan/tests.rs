@@ -62,7 +62,7 @@ fn record(name: &str, template: &str) -> CellRecord {
             outputs: BTreeMap::new(),
         }),
         failed: None,
-        tenants: 10,
+        tenants: 0,
         version: 1,
     }
 }
@@ -77,6 +77,7 @@ fn observed(status: &str) -> Observation {
         stacks: BTreeMap::from([(cell("cell-1"), stack("cell-1", status))]),
         records: BTreeMap::from([(cell("cell-1"), record("cell-1", "v1"))]),
         foreign_tables: BTreeMap::new(),
+        tenants: BTreeMap::from([(cell("cell-1"), 10)]),
     }
 }
 
@@ -194,6 +195,7 @@ fn equal_changes_are_one_group_and_the_worst_comes_first() {
     for name in names {
         there.stacks.insert(cell(name), stack(name, "CREATE_COMPLETE"));
         there.records.insert(cell(name), record(name, "v1"));
+        there.tenants.insert(cell(name), 10);
     }
     there.stacks.insert(cell("cell-3"), stack("cell-3", "ROLLBACK_COMPLETE"));
     let mut wanted: Vec<Desired> = names.iter().map(|name| desired(name, "v2")).collect();

@@ -79,6 +79,8 @@ pub struct Observation {
     pub records: BTreeMap<CellId, CellRecord>,
     /// Cells of which a table of the name to be made is there already, outside the stack: the tables.
     pub foreign_tables: BTreeMap<CellId, Vec<String>>,
+    /// Tenants in each cell; a cell without any may be absent.
+    pub tenants: BTreeMap<CellId, u64>,
 }
 
 /// What is done to a cell.

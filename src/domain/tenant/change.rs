@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::domain::audit::{Deed, Sealed, Stamp, Subject};
 use crate::domain::ids::{CellId, Digest, TenantId};
+use crate::domain::snapshot::EntryLine;
 
 use super::fence::{Fence, FenceMode, FenceTable};
 use super::load::{CellLoad, Limits};
@@ -112,6 +113,38 @@ pub fn add(
         head: Digest::of(b""),
     };
     let fence = fences.filter(|_| target.local).map(|table| open(table, &after));
+    finish(before, after, stamp, deed, Some(load), fence)
+}
+
+/// Restores a tenant as a snapshot has it, with the epoch that it had there: the caller has seen that it is above that of
+/// the tombstone `before`. One whose removal had begun comes back in that state, and its fence is left alone.
+pub fn restore(line: &EntryLine, target: &Target, before: Option<&Entry>, stamp: &Stamp) -> Change {
+    let fences = target.load.fences();
+    let state = match line.state {
+        EntryState::Closing => EntryState::Closing,
+        _ if fences.is_some() && !target.local => EntryState::Opening,
+        _ => EntryState::Active,
+    };
+    let attributes = line.attributes();
+    let cell = target.load.cell.clone();
+    let to = json!({ "cell": cell, "epoch": line.epoch, "state": state, "attributes": attributes, "pin": line.pin });
+    let deed = Deed { action: "restored".to_owned(), from: before.map_or(Json::Null, summary), to };
+    let guard = LoadGuard::Admit(target.limits);
+    let load = LoadChange { cell: cell.clone(), tenants: 1, weight: signed(attributes.weight), guard };
+    let after = Entry {
+        format: ENTRY_FORMAT,
+        tenant: line.tenant.clone(),
+        cell,
+        epoch: line.epoch,
+        state,
+        attributes,
+        pin: line.pin.clone(),
+        added_at_ms: line.added_at_ms,
+        changed_at_ms: stamp.at_ms,
+        version: 0,
+        head: Digest::of(b""),
+    };
+    let fence = fences.filter(|_| target.local && state == EntryState::Active).map(|table| open(table, &after));
     finish(before, after, stamp, deed, Some(load), fence)
 }
 

@@ -5,8 +5,10 @@
 
 pub mod change;
 pub mod fence;
+pub mod label;
 pub mod load;
 pub mod placement;
+pub mod row;
 pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::domain::definition::Capacity;
 use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{CellId, StackName};
 use crate::domain::record::{CellRecord, CellState};
 use crate::domain::stack::{StackResource, StackSummary};
+use crate::domain::tenant::load::CellLoad;
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 
@@ -33,10 +35,40 @@ pub struct CellRow {
     pub applied: Option<String>,
     /// Why the last attempt failed, if it did.
     pub failed: Option<String>,
-    /// Tenants that it holds.
-    pub tenants: u64,
+    /// Tenants that it holds. Below zero only when the counters have drifted.
+    pub tenants: i64,
+    /// Sum of their weights.
+    pub weight: i64,
     /// Tenants that it may hold.
     pub capacity: Option<u64>,
+    /// Weight that it may hold; none where it has no bound.
+    pub weight_capacity: Option<u64>,
+    /// Its share of the fleet's tenants, from 0 to 1.
+    pub share: f64,
+    /// What is left of the limit that is reached first, from 0 to 1; below 0 where a limit was lowered since.
+    pub headroom: Option<f64>,
+}
+
+/// What every row needs beside its own cell.
+struct Surroundings<'a> {
+    fleet: &'a Fleet,
+    stacks: BTreeMap<(Place, StackName), StackSummary>,
+    loads: BTreeMap<CellId, CellLoad>,
+    /// Tenants in the whole fleet.
+    tenants: i64,
+}
+
+impl<'a> Surroundings<'a> {
+    async fn look(
+        world: &World,
+        fleet: &'a Fleet,
+        stacks: BTreeMap<(Place, StackName), StackSummary>,
+    ) -> Result<Self, OpError> {
+        let loads = world.map.loads().await?;
+        let tenants = loads.iter().map(|load| load.tenants.max(0)).sum();
+        let loads = loads.into_iter().map(|load| (load.cell.clone(), load)).collect();
+        Ok(Self { fleet, stacks, loads, tenants })
+    }
 }
 
 /// All cells of a fleet, defined or recorded, by name.
@@ -51,7 +83,8 @@ pub async fn list(world: &World, fleet: &Fleet) -> Result<Vec<CellRow>, OpError>
         stacks.extend(listed.into_iter().map(|s| ((place.clone(), s.name.clone()), s)));
     }
     let names: BTreeSet<&CellId> = fleet.cells.iter().map(|c| &c.id).chain(records.keys()).collect();
-    Ok(names.into_iter().map(|name| row(fleet, name, records.get(name), &stacks)).collect())
+    let around = Surroundings::look(world, fleet, stacks).await?;
+    Ok(names.into_iter().map(|name| row(&around, name, records.get(name))).collect())
 }
 
 /// Where a cell's stack is: as its record says. A definition may have been changed since.
@@ -59,16 +92,13 @@ pub fn place_of(record: &CellRecord) -> Place {
     Place { region: record.region.clone(), account: record.account.clone(), role_arn: record.role_arn.clone() }
 }
 
-fn row(
-    fleet: &Fleet,
-    name: &CellId,
-    record: Option<&CellRecord>,
-    stacks: &BTreeMap<(Place, StackName), StackSummary>,
-) -> CellRow {
-    let cell = fleet.cell(name);
+fn row(around: &Surroundings<'_>, name: &CellId, record: Option<&CellRecord>) -> CellRow {
+    let cell = around.fleet.cell(name);
     let place = record.map(place_of).or_else(|| cell.map(|c| c.place.clone()));
-    let stack = fleet.stack_of(name);
-    let summary = place.as_ref().and_then(|p| stacks.get(&(p.clone(), stack.clone())));
+    let stack = around.fleet.stack_of(name);
+    let summary = place.as_ref().and_then(|p| around.stacks.get(&(p.clone(), stack.clone())));
+    let (tenants, weight) = around.loads.get(name).map_or((0, 0), |load| (load.tenants, load.weight));
+    let capacity = cell.map(|c| c.spec.capacity);
     CellRow {
         cell: name.clone(),
         cell_type: cell.map(|c| c.spec.cell_type.as_str().to_owned()),
@@ -78,10 +108,32 @@ fn row(
         template: cell.map(|c| c.template.to_string()).unwrap_or_default(),
         applied: record.and_then(|r| r.applied.as_ref()).map(|a| a.digest.short().to_owned()),
         failed: record.and_then(|r| r.failed.as_ref()).map(|f| f.reason.clone()),
-        tenants: record.map_or(0, |r| r.tenants),
-        capacity: cell.map(|c| c.spec.capacity.tenants),
+        tenants,
+        weight,
+        capacity: capacity.map(|c| c.tenants),
+        weight_capacity: capacity.and_then(|c| c.weight),
+        share: if around.tenants > 0 { ratio(tenants, around.tenants) } else { 0.0 },
+        headroom: capacity.map(|c| headroom(tenants, weight, c)),
         stack: stack.to_string(),
     }
+}
+
+/// What is left of the limit that is reached first.
+fn headroom(tenants: i64, weight: i64, capacity: Capacity) -> f64 {
+    let filled = |used: i64, limit: u64| if limit == 0 { 1.0 } else { ratio(used, signed(limit)) };
+    let by_weight = capacity.weight.map_or(0.0, |limit| filled(weight, limit));
+    1.0 - filled(tenants, capacity.tenants).max(by_weight)
+}
+
+/// A share for people; counters below zero count as none.
+#[allow(clippy::cast_precision_loss, reason = "a share for people")]
+fn ratio(part: i64, whole: i64) -> f64 {
+    part.max(0) as f64 / whole as f64
+}
+
+/// Limits are bounded far below the largest signed number.
+fn signed(limit: u64) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// Everything about one cell.
@@ -120,8 +172,9 @@ pub async fn show(world: &World, fleet: &Fleet, name: &CellId) -> Result<CellVie
     };
     let stacks = detail.iter().map(|d| ((place.clone(), d.summary.name.clone()), d.summary.clone())).collect();
     let applied = record.as_ref().and_then(|r| r.applied.as_ref());
+    let around = Surroundings::look(world, fleet, stacks).await?;
     Ok(CellView {
-        row: row(fleet, name, record.as_ref(), &stacks),
+        row: row(&around, name, record.as_ref()),
         plan: applied.map(|a| a.plan.clone()),
         applied_at_ms: applied.map(|a| a.at_ms),
         protected: detail.as_ref().is_some_and(|d| d.protected),
@@ -140,4 +193,26 @@ pub fn unknown_cell(fleet: &Fleet, name: &CellId) -> OpError {
         }
     };
     OpError::new(ErrorKind::Failed, format!("fleet {} has no cell {name}", fleet.name)).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headroom_is_that_of_the_limit_reached_first() {
+        let capacity = |tenants, weight| Capacity { tenants, weight };
+        for (tenants, weight, limits, left) in [
+            (0, 0, capacity(10, Some(100)), 1.0),
+            (5, 20, capacity(10, Some(100)), 0.5),
+            (1, 75, capacity(10, Some(100)), 0.25),
+            (10, 10, capacity(10, None), 0.0),
+            (15, 15, capacity(10, None), -0.5),
+            (0, 0, capacity(0, None), 0.0),
+            (-3, -3, capacity(10, Some(10)), 1.0),
+        ] {
+            let found = headroom(tenants, weight, limits);
+            assert!((found - left).abs() < 1e-9, "{tenants} tenants of weight {weight}: {found}, not {left}");
+        }
+    }
 }

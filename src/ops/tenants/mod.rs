@@ -6,6 +6,7 @@
 
 pub mod add;
 pub mod history;
+pub mod import;
 pub mod list;
 pub mod place;
 pub mod remove;
@@ -56,7 +57,7 @@ pub enum Did {
 }
 
 impl Desk<'_> {
-    fn stamp(&self) -> Stamp {
+    pub(super) fn stamp(&self) -> Stamp {
         Stamp { at_ms: self.world.clock.now_ms(), actor: self.actor.clone() }
     }
 
@@ -86,15 +87,20 @@ impl Desk<'_> {
     }
 
     /// Waits a little before looking again. Errors once that has been done too often.
-    async fn again(&self, tenant: &TenantId, attempt: &mut u32) -> Result<(), OpError> {
+    pub(super) async fn again(&self, tenant: &TenantId, attempt: &mut u32) -> Result<(), OpError> {
         *attempt += 1;
         if *attempt >= ATTEMPTS_MAX {
             let message = format!("tenant {tenant} or its cell was changed by somebody else {attempt} times in a row");
             return Err(OpError::new(ErrorKind::Failed, message).hint("run the same command again"));
         }
-        let wait_ms = full_jitter_ms(*attempt, BACKOFF_MS.0, BACKOFF_MS.1, self.world.clock.random());
-        self.world.clock.sleep(Duration::from_millis(wait_ms)).await;
+        self.wait(*attempt).await;
         Ok(())
+    }
+
+    /// Waits a little, the longer the more often it was tried.
+    async fn wait(&self, attempt: u32) {
+        let wait_ms = full_jitter_ms(attempt, BACKOFF_MS.0, BACKOFF_MS.1, self.world.clock.random());
+        self.world.clock.sleep(Duration::from_millis(wait_ms)).await;
     }
 
     /// All cells, as placement sees them.
@@ -105,7 +111,7 @@ impl Desk<'_> {
     }
 
     /// What a tenant wishes for.
-    fn wish<'w>(&self, tenant: &'w TenantId, attributes: &'w Attributes) -> Result<Wish<'w>, OpError> {
+    pub(super) fn wish<'w>(&self, tenant: &'w TenantId, attributes: &'w Attributes) -> Result<Wish<'w>, OpError> {
         let regions = allowed_regions(self.fleet, attributes).map_err(|error| unknown_residency(self.fleet, &error))?;
         Ok(Wish { tenant, attributes, regions })
     }

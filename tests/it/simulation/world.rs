@@ -125,6 +125,11 @@ impl Sim {
         self.state().stacks.iter().map(|(name, stack)| (name.clone(), stack.content.clone())).collect()
     }
 
+    /// Looks at the tables, or changes them behind everybody's back.
+    pub(crate) fn tables<T>(&self, look: impl FnOnce(&mut MapState) -> T) -> T {
+        look(&mut self.state().map)
+    }
+
     /// Somebody else changes a stack.
     pub(crate) fn meddle(&self, stack: &str) {
         let now_ms = self.now_ms();

@@ -4,13 +4,18 @@
 //! a cell) has a chain of its own, so that no two tenants wait for one item; each record carries the hash of the one
 //! before; and the hash is that of the text as it is stored, so that no way of writing JSON can change it.
 
+pub mod chain;
+pub mod root;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::ids::{CellId, Digest, InvalidId, TenantId};
+use crate::domain::ids::{CellId, Digest, InvalidId, TenantId};
 
 /// The format of the records that this version writes.
 pub const AUDIT_FORMAT: u32 = 1;

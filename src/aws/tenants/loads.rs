@@ -1,0 +1,156 @@
+//! The loads of cells: items `LOAD`/`<cell>` of the control table.
+//!
+//! Owns: their form, and every way in which one changes. Constraints kept: counters change by differences, so that
+//! writers do not have to agree on what they read; a load of a newer format is not touched.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+
+use crate::aws::dynamo::{Edit, Item, Table, key, name_of, number, number_of, text, text_of};
+use crate::domain::audit::{Head, Sealed};
+use crate::domain::fleet::Place;
+use crate::domain::ids::CellId;
+use crate::domain::record::{CellRecord, CellState};
+use crate::domain::tenant::change::{LoadChange, LoadGuard};
+use crate::domain::tenant::fence::FENCE_OUTPUT;
+use crate::domain::tenant::load::{CellLoad, Limits};
+use crate::ports::Called;
+
+/// Partition of the loads.
+pub(in crate::aws) const LOADS: &str = "LOAD";
+
+/// The format of the loads that this version writes. One of a newer format is never changed.
+const LOAD_FORMAT: u32 = 1;
+
+/// Reads a load.
+pub(in crate::aws) fn decode(control: &Table, item: &Item) -> Called<CellLoad> {
+    let name = name_of(item);
+    let missing = |attribute: &str| control.unreadable(&name, format!("its {attribute} is missing or wrong"));
+    control.check_format(&name, number_of(item, "format").ok_or_else(|| missing("format"))?, LOAD_FORMAT)?;
+    let count = |attribute| number_of(item, attribute).ok_or_else(|| missing(attribute));
+    Ok(CellLoad {
+        cell: text_of(item, "sk").and_then(|sk| sk.parse().ok()).ok_or_else(|| missing("cell"))?,
+        state: text_of(item, "state").and_then(CellState::of).ok_or_else(|| missing("state"))?,
+        place: place(item).ok_or_else(|| missing("place"))?,
+        cell_type: text_of(item, "cellType").map(str::to_owned),
+        fence_table: text_of(item, "fenceTable").map(str::to_owned),
+        tenants: count("tenants")?,
+        weight: count("weight")?,
+        writes: number_of(item, "writes").ok_or_else(|| missing("writes"))?,
+        audit: head(item),
+    })
+}
+
+fn place(item: &Item) -> Option<Place> {
+    let account = text_of(item, "account").map(str::parse).transpose().ok()?;
+    let role_arn = text_of(item, "roleArn").map(str::to_owned);
+    Some(Place { region: text_of(item, "region")?.parse().ok()?, account, role_arn })
+}
+
+fn head(item: &Item) -> Option<Head> {
+    let hash = text_of(item, "auditHash")?.to_owned();
+    Some(Head { seq: number_of(item, "auditSeq")?, hash: hash.try_into().ok()? })
+}
+
+/// What a transaction does to the counters of one cell: all its changes together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Total {
+    tenants: i64,
+    weight: i64,
+    changes: u32,
+    admits: bool,
+    tenants_max: Option<u64>,
+    weight_max: Option<u64>,
+}
+
+impl Total {
+    /// Nothing yet.
+    pub(super) const NONE: Self =
+        Self { tenants: 0, weight: 0, changes: 0, admits: false, tenants_max: None, weight_max: None };
+
+    /// Counts a change in. Of several limits the lowest holds.
+    pub(super) fn count(&mut self, change: &LoadChange) {
+        self.tenants = self.tenants.saturating_add(change.tenants);
+        self.weight = self.weight.saturating_add(change.weight);
+        self.changes += 1;
+        match change.guard {
+            LoadGuard::Free => {}
+            LoadGuard::Admit(Limits { tenants, weight }) => {
+                self.admits = true;
+                self.tenants_max = lowest(self.tenants_max, Some(tenants));
+                self.weight_max = lowest(self.weight_max, weight);
+            }
+            LoadGuard::Grow(Limits { weight, .. }) => self.weight_max = lowest(self.weight_max, weight),
+        }
+    }
+
+    /// The part of the transaction: the conditions are on the counters as they are, the limits on what they become.
+    pub(super) fn edit(&self, control: &Table, cell: &CellId) -> Called<TransactWriteItem> {
+        let edit = Edit::default().add("tenants", number(self.tenants)).add("weight", number(self.weight));
+        let mut edit = edit.add("writes", number(self.changes)).require("format", "<=", number(LOAD_FORMAT));
+        if self.admits {
+            edit = edit.require("state", "=", text(CellState::Active.as_str()));
+        }
+        let limits = [("tenants", self.tenants_max, self.tenants), ("weight", self.weight_max, self.weight)];
+        for (attribute, max, difference) in limits {
+            let room = max.map(|max| i64::try_from(max).unwrap_or(i64::MAX).saturating_sub(difference));
+            edit = room.into_iter().fold(edit, |edit, room| edit.require(attribute, "<=", number(room)));
+        }
+        edit.of(control, key(LOADS, cell.as_str()))
+    }
+}
+
+fn lowest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
+/// Brings a load to a record's state and place and to the end of the cell's chain; its counters are left alone. A load
+/// that is not there yet is made. State `deleted` needs a cell without tenants.
+pub(in crate::aws) fn follow(
+    control: &Table,
+    record: &CellRecord,
+    state: CellState,
+    audit: &Sealed,
+) -> Called<TransactWriteItem> {
+    let fences = record.applied.as_ref().and_then(|applied| applied.outputs.get(FENCE_OUTPUT));
+    let edit = Edit::default()
+        .set("state", Some(text(state.as_str())))
+        .set("region", Some(text(record.region.as_str())))
+        .set("account", record.account.as_ref().map(|account| text(account.as_str())))
+        .set("roleArn", record.role_arn.as_deref().map(text))
+        .set("cellType", record.cell_type.as_deref().map(text))
+        .set("fenceTable", fences.map(|name| text(name)))
+        .set("format", Some(number(LOAD_FORMAT)))
+        .start("tenants", number(0))
+        .start("weight", number(0))
+        .start("writes", number(0))
+        .require_if_there("format", "<=", number(LOAD_FORMAT));
+    let edit = continue_chain(edit, audit);
+    let edit = if state == CellState::Deleted { edit.require_if_there("tenants", "=", number(0)) } else { edit };
+    edit.of(control, key(LOADS, record.cell.as_str()))
+}
+
+/// Sets the counters, if nothing has changed them since they were seen.
+pub(super) fn correct(
+    control: &Table,
+    seen: &CellLoad,
+    (tenants, weight): (i64, i64),
+    record: &Sealed,
+) -> Called<TransactWriteItem> {
+    let edit = Edit::default()
+        .set("tenants", Some(number(tenants)))
+        .set("weight", Some(number(weight)))
+        .add("writes", number(1))
+        .require("writes", "=", number(seen.writes))
+        .require("format", "<=", number(LOAD_FORMAT));
+    continue_chain(edit, record).of(control, key(LOADS, seen.cell.as_str()))
+}
+
+/// Moves the end of the cell's chain to `record`, from the one that it follows.
+fn continue_chain(edit: Edit, record: &Sealed) -> Edit {
+    let edit = edit.set("auditSeq", Some(number(record.record.seq)));
+    let edit = edit.set("auditHash", Some(text(record.hash.as_str())));
+    match &record.record.prev {
+        None => edit.require_absent("auditHash"),
+        Some(prev) => edit.require("auditHash", "=", text(prev.as_str())),
+    }
+}

@@ -1,0 +1,210 @@
+//! `cellctl tenant list`
+//!
+//! Constraint kept: tenants are printed as they come, and none is kept but a page of rows, or the bounded document of
+//! `--output json`; a reader that goes away ends the list.
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::domain::ids::{CellId, Region, TenantId, Tier};
+use crate::domain::tenant::{Entry, EntryState};
+use crate::ops::OpError;
+use crate::ops::tenants::Desk;
+use crate::ops::tenants::list::{Filter, Query, Sort};
+use crate::output::tenants::list::Rows;
+use crate::output::{Format, Printer};
+
+use super::tenant::Office;
+use super::tenant_args::label;
+use super::{Ran, Session};
+
+/// Most tenants in one JSON document.
+const DOCUMENT_MAX: u64 = 10_000;
+
+/// Which tenants to list, and in which order.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Only those in this cell.
+    #[arg(long, value_name = "CELL")]
+    cell: Option<CellId>,
+    /// Only those of this tier.
+    #[arg(long, value_name = "TIER")]
+    tier: Option<Tier>,
+    /// Only those with this label; may be given more than once, and then all must be there.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// Only those whose cell is in this Region.
+    #[arg(long, value_name = "REGION")]
+    region: Option<Region>,
+    /// Only those in this state.
+    #[arg(long, value_enum, value_name = "STATE")]
+    state: Option<StateArg>,
+    /// Only those that are pinned.
+    #[arg(long)]
+    pinned: bool,
+    /// Removed ones, too.
+    #[arg(long)]
+    removed: bool,
+    /// What to sort by. Any order but that of names reads the whole map for each 10,000 tenants.
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = SortArg::Name)]
+    sort: SortArg,
+    /// The other way round.
+    #[arg(long)]
+    reverse: bool,
+    /// At most so many.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    limit: Option<u64>,
+    /// Only those after this tenant, in the order that is asked for.
+    #[arg(long, value_name = "TENANT")]
+    after: Option<TenantId>,
+}
+
+/// A state, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StateArg {
+    /// Its fence is not open yet.
+    Opening,
+    /// It is served.
+    Active,
+    /// Its fence is not closed yet.
+    Closing,
+    /// It is gone.
+    Removed,
+}
+
+/// An order, as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SortArg {
+    /// Names.
+    Name,
+    /// Weights, the lightest first.
+    Weight,
+    /// Cells.
+    Cell,
+    /// When they were added, the oldest first.
+    Added,
+    /// When they were changed last, the oldest first.
+    Changed,
+}
+
+/// Many tenants in one document.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    tenants: Vec<Entry>,
+    next: Option<TenantId>,
+}
+
+impl ListArgs {
+    fn query(self, limit: Option<u64>) -> Query {
+        let filter = Filter {
+            cell: self.cell,
+            tier: self.tier,
+            region: self.region,
+            state: self.state.map(StateArg::state),
+            labels: self.labels.into_iter().collect(),
+            pinned: self.pinned.then_some(true),
+            removed: self.removed,
+        };
+        // One more than is shown tells whether there are more.
+        let limit = limit.map(|limit| limit + 1);
+        Query { filter, sort: self.sort.sort(), reverse: self.reverse, limit, after: self.after }
+    }
+}
+
+impl StateArg {
+    fn state(self) -> EntryState {
+        match self {
+            Self::Opening => EntryState::Opening,
+            Self::Active => EntryState::Active,
+            Self::Closing => EntryState::Closing,
+            Self::Removed => EntryState::Removed,
+        }
+    }
+}
+
+impl SortArg {
+    fn sort(self) -> Sort {
+        match self {
+            Self::Name => Sort::Name,
+            Self::Weight => Sort::Weight,
+            Self::Cell => Sort::Cell,
+            Self::Added => Sort::Added,
+            Self::Changed => Sort::Changed,
+        }
+    }
+}
+
+/// Carries out the command.
+pub async fn run(args: ListArgs, session: &Session) -> Ran {
+    let office = Office::reading(session).await?;
+    let printer = &session.printer;
+    let format = printer.options().format;
+    let limit = match format {
+        Format::Json => Some(args.limit.unwrap_or(DOCUMENT_MAX).min(DOCUMENT_MAX)),
+        Format::Text | Format::Ndjson => args.limit,
+    };
+    let query = args.query(limit);
+    let desk = office.desk();
+    let next = match format {
+        Format::Text => rows(&desk, &query, limit, printer).await?,
+        Format::Ndjson => each(&desk, &query, limit, |entry| printer.line("cellctl.tenant-entry/v1", &entry)).await?,
+        Format::Json => document(&desk, &query, limit, printer).await?,
+    };
+    if let Some(next) = next {
+        printer.note(&format!("there are more: add --after {next}"));
+    }
+    Ok(0)
+}
+
+/// Hands over up to `limit` tenants, as long as `take` wants more. Gives the last one where more follow it.
+async fn each(
+    desk: &Desk<'_>,
+    query: &Query,
+    limit: Option<u64>,
+    mut take: impl FnMut(Entry) -> bool,
+) -> Result<Option<TenantId>, OpError> {
+    let (mut taken, mut last, mut more) = (0, None, false);
+    desk.list(query, |entry| {
+        if limit.is_some_and(|limit| taken == limit) {
+            more = true;
+            return false;
+        }
+        taken += 1;
+        last = Some(entry.tenant.clone());
+        take(entry)
+    })
+    .await?;
+    Ok(last.filter(|_| more))
+}
+
+async fn rows(
+    desk: &Desk<'_>,
+    query: &Query,
+    limit: Option<u64>,
+    printer: &Printer,
+) -> Result<Option<TenantId>, OpError> {
+    let mut rows = Rows::new(printer.style());
+    let next = each(desk, query, limit, |entry| rows.push(&entry).is_none_or(|text| printer.part(&text))).await?;
+    if let Some(text) = rows.end() {
+        printer.data(&text);
+    }
+    Ok(next)
+}
+
+async fn document(
+    desk: &Desk<'_>,
+    query: &Query,
+    limit: Option<u64>,
+    printer: &Printer,
+) -> Result<Option<TenantId>, OpError> {
+    let mut tenants = Vec::new();
+    let next = each(desk, query, limit, |entry| {
+        tenants.push(entry);
+        true
+    })
+    .await?;
+    let page = Page { tenants, next };
+    printer.document("cellctl.tenant-list/v1", &page, true);
+    Ok(page.next)
+}

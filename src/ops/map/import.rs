@@ -1,0 +1,325 @@
+//! Restoring the map from a snapshot.
+//!
+//! Constraints kept: what is missing is added with the cell and epoch that it had; what is there is left alone; each
+//! write is a conditional transaction, and one in doubt is read back, so that the same import may be run any number of
+//! times, from any point at which an earlier one ended.
+
+use std::io::BufRead;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::domain::ids::TenantId;
+use crate::domain::snapshot::EntryLine;
+use crate::domain::tenant::change::{self, Change};
+use crate::domain::tenant::{Entry, EntryState};
+use crate::ops::error::{ErrorKind, OpError};
+use crate::ops::tenants::Desk;
+use crate::ports::tenants::{CHANGES_MAX, Written};
+use crate::ports::{CallErrorKind, Called};
+
+use super::file::Snapshot;
+use super::judge::{Cells, Judged, judge};
+
+pub use super::judge::{Left, Why};
+
+/// Tenants that are looked at together.
+const CHUNK: usize = 1_024;
+/// Transactions under way at a time. No two of them share a cell, whose counters would be in each other's way.
+const LANES: usize = 8;
+/// Items of a tenant in a transaction: entry, audit record, fence.
+const ITEMS_EACH: usize = 3;
+/// Most items in a transaction (`DynamoDB` API reference, `TransactWriteItems`).
+const ITEMS_MAX: usize = 100;
+
+/// How to import.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Only look.
+    pub dry_run: bool,
+    /// True once somebody wants to stop.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What was done, or with a dry run what would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Imported {
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// Tenants in the snapshot.
+    pub entries: u64,
+    /// Added by this run.
+    pub added: u64,
+    /// There, and their fences opened by this run.
+    pub opened: u64,
+    /// There already, as in the snapshot.
+    pub equal: u64,
+    /// In the map otherwise: left alone.
+    pub differing: u64,
+    /// Removed since, or refused by their cells: not added.
+    pub refused: u64,
+}
+
+impl Imported {
+    /// Whether the map has now all that the snapshot has.
+    pub fn is_complete(&self) -> bool {
+        self.differing + self.refused == 0
+    }
+
+    fn count(&mut self, tally: &Tally) {
+        self.added += tally.added;
+        self.opened += tally.opened;
+        self.equal += tally.equal;
+        let differing = tally.left.iter().filter(|left| matches!(left.why, Why::Differs { .. })).count() as u64;
+        self.differing += differing;
+        self.refused += tally.left.len() as u64 - differing;
+    }
+}
+
+/// A tenant that is to be added, and its tombstone.
+struct Planned {
+    line: EntryLine,
+    before: Option<Entry>,
+}
+
+/// What became of some tenants.
+#[derive(Default)]
+struct Tally {
+    added: u64,
+    opened: u64,
+    equal: u64,
+    left: Vec<Left>,
+}
+
+impl Tally {
+    fn leave(&mut self, line: &EntryLine, why: Why) {
+        self.left.push(Left { tenant: line.tenant.clone(), cell: line.cell.clone(), why });
+    }
+
+    fn merge(mut self, other: Self) -> Self {
+        self.added += other.added;
+        self.opened += other.opened;
+        self.equal += other.equal;
+        self.left.extend(other.left);
+        self
+    }
+}
+
+/// What is to be done about a chunk of the snapshot.
+#[derive(Default)]
+struct Work {
+    missing: Vec<Planned>,
+    unopened: Vec<Entry>,
+    tally: Tally,
+}
+
+/// Adds the tenants of a snapshot that the map lacks. `told` gets those that are not in the map as in the snapshot.
+pub async fn import<R: BufRead>(
+    desk: Desk<'_>,
+    snapshot: &mut Snapshot<R>,
+    options: &Options,
+    mut told: impl FnMut(&Left),
+) -> Result<Imported, OpError> {
+    let importer = Importer { desk };
+    let mut cells = Cells::new(desk.fleet, desk.world.map.loads().await?);
+    let mut done = Imported { dry_run: options.dry_run, ..Imported::default() };
+    loop {
+        if *options.stop.borrow() {
+            return Err(stopped(&done));
+        }
+        let chunk = read(snapshot)?;
+        if chunk.is_empty() {
+            return Ok(done);
+        }
+        done.entries += chunk.len() as u64;
+        let work = importer.look(chunk, &mut cells).await?;
+        let tally = if options.dry_run { foretell(work) } else { importer.carry_out(work, &cells).await? };
+        tally.left.iter().for_each(&mut told);
+        done.count(&tally);
+    }
+}
+
+/// Carries out what an import has to do.
+struct Importer<'a> {
+    desk: Desk<'a>,
+}
+
+impl Importer<'_> {
+    /// Compares a chunk with the map, and takes room for what is missing.
+    async fn look(&self, chunk: Vec<EntryLine>, cells: &mut Cells<'_>) -> Called<Work> {
+        let names: Vec<TenantId> = chunk.iter().map(|line| line.tenant.clone()).collect();
+        let mut known = self.desk.world.map.entries(&names).await?;
+        let mut work = Work::default();
+        for line in chunk {
+            let before = known.remove(&line.tenant);
+            match judge(&line, before.as_ref()) {
+                Judged::Equal => work.tally.equal += 1,
+                Judged::Unopened(entry) => work.unopened.push(*entry),
+                Judged::Left(why) => work.tally.leave(&line, why),
+                Judged::Missing => match cells.take(&line) {
+                    Ok(()) => work.missing.push(Planned { line, before }),
+                    Err(why) => work.tally.leave(&line, why),
+                },
+            }
+        }
+        Ok(work)
+    }
+
+    async fn carry_out(&self, work: Work, cells: &Cells<'_>) -> Result<Tally, OpError> {
+        let finished = self.open_fences(work.unopened).await?;
+        let finished = Tally { added: 0, opened: finished.added, ..finished };
+        let lanes = stream::iter(lanes(work.missing)).map(|lane| self.lane(lane, cells)).buffer_unordered(LANES);
+        let written = lanes.try_fold(Tally::default(), |all, one| std::future::ready(Ok(all.merge(one)))).await?;
+        Ok(work.tally.merge(finished).merge(written))
+    }
+
+    /// Writes batches that share cells, one after the other.
+    async fn lane(&self, lane: Vec<Vec<Planned>>, cells: &Cells<'_>) -> Result<Tally, OpError> {
+        let mut tally = Tally::default();
+        for batch in lane {
+            tally = tally.merge(self.batch(batch, cells).await?);
+        }
+        Ok(tally)
+    }
+
+    /// Writes a batch. What the others in it are refused for must not keep any out: then it is halved, down to one.
+    async fn batch(&self, batch: Vec<Planned>, cells: &Cells<'_>) -> Result<Tally, OpError> {
+        let mut tally = Tally::default();
+        let (mut todo, mut attempt) = (vec![batch], 0);
+        while let Some(mut batch) = todo.pop() {
+            let changes = self.changes(&batch, cells);
+            match self.desk.world.map.write(&changes).await {
+                Ok(Written::Done) => tally = tally.merge(self.landed(changes).await?),
+                Ok(refusal @ (Written::CellRefused(_) | Written::FenceAhead(_))) => {
+                    if let [alone] = batch.as_slice() {
+                        let fence = matches!(refusal, Written::FenceAhead(_));
+                        tally.leave(&alone.line, if fence { Why::FenceAhead } else { Why::CellChanged });
+                    } else {
+                        todo.push(batch.split_off(batch.len() / 2));
+                        todo.push(batch);
+                    }
+                }
+                Ok(Written::EntryChanged(tenant)) => {
+                    self.desk.again(&tenant, &mut attempt).await?;
+                    todo.extend(self.read_back(batch, changes, &mut tally).await?);
+                }
+                Err(error) if matches!(error.kind, CallErrorKind::InDoubt | CallErrorKind::Conflict) => {
+                    if let Some(first) = batch.first() {
+                        self.desk.again(&first.line.tenant, &mut attempt).await?;
+                    }
+                    todo.extend(self.read_back(batch, changes, &mut tally).await?);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(tally)
+    }
+
+    fn changes(&self, batch: &[Planned], cells: &Cells<'_>) -> Vec<Change> {
+        let stamp = self.desk.stamp();
+        let change = |planned: &Planned| {
+            let target = cells.target(&planned.line.cell)?;
+            Some(change::restore(&planned.line, &target, planned.before.as_ref(), &stamp))
+        };
+        batch.iter().filter_map(change).collect()
+    }
+
+    /// Changes that were written: opens the fences that were no part of the transaction.
+    async fn landed(&self, changes: Vec<Change>) -> Result<Tally, OpError> {
+        let (opening, done): (Vec<Entry>, Vec<Entry>) =
+            changes.into_iter().map(|change| change.after).partition(|entry| entry.state == EntryState::Opening);
+        let tally = self.open_fences(opening).await?;
+        Ok(Tally { added: tally.added + done.len() as u64, ..tally })
+    }
+
+    async fn open_fences(&self, entries: Vec<Entry>) -> Result<Tally, OpError> {
+        let opened = stream::iter(entries).map(|entry| async move {
+            let left = Left { tenant: entry.tenant.clone(), cell: entry.cell.clone(), why: Why::FenceAhead };
+            match self.desk.finish_opening(entry).await {
+                Ok(_) => Ok(Tally { added: 1, ..Tally::default() }),
+                Err(error) if error.kind == ErrorKind::Refused => Ok(Tally { left: vec![left], ..Tally::default() }),
+                Err(error) => Err(error),
+            }
+        });
+        let all = opened.buffer_unordered(LANES);
+        all.try_fold(Tally::default(), |all, one| std::future::ready(Ok(all.merge(one)))).await
+    }
+
+    /// After a write whose outcome is not plain: counts what is there, and gives what is still to be written.
+    async fn read_back(
+        &self,
+        batch: Vec<Planned>,
+        changes: Vec<Change>,
+        tally: &mut Tally,
+    ) -> Result<Option<Vec<Planned>>, OpError> {
+        let names: Vec<TenantId> = batch.iter().map(|planned| planned.line.tenant.clone()).collect();
+        let mut known = self.desk.world.map.entries(&names).await?;
+        let is_ours = |change: &Change| known.get(&change.after.tenant).is_some_and(|e| e.head == change.after.head);
+        if !changes.is_empty() && changes.iter().all(is_ours) {
+            let landed = self.landed(changes).await?;
+            *tally = std::mem::take(tally).merge(landed);
+            return Ok(None);
+        }
+        let mut rest = Vec::new();
+        for Planned { line, .. } in batch {
+            let before = known.remove(&line.tenant);
+            match judge(&line, before.as_ref()) {
+                // Whoever is at it finishes it; if not, the next run does.
+                Judged::Equal | Judged::Unopened(_) => tally.equal += 1,
+                Judged::Left(why) => tally.leave(&line, why),
+                Judged::Missing => rest.push(Planned { line, before }),
+            }
+        }
+        Ok((!rest.is_empty()).then_some(rest))
+    }
+}
+
+fn read<R: BufRead>(snapshot: &mut Snapshot<R>) -> Result<Vec<EntryLine>, OpError> {
+    let mut chunk = Vec::new();
+    while chunk.len() < CHUNK {
+        match snapshot.next()? {
+            Some(line) => chunk.push(line),
+            None => break,
+        }
+    }
+    Ok(chunk)
+}
+
+/// What the work would come to if all of it went well.
+fn foretell(work: Work) -> Tally {
+    let (added, opened) = (work.missing.len() as u64, work.unopened.len() as u64);
+    Tally { added, opened, ..work.tally }
+}
+
+/// Batches that fit into a transaction, in lanes that share no cell.
+fn lanes(mut planned: Vec<Planned>) -> Vec<Vec<Vec<Planned>>> {
+    planned.sort_by(|a, b| a.line.cell.cmp(&b.line.cell));
+    let mut lanes: Vec<Vec<Vec<Planned>>> = Vec::new();
+    for one in planned {
+        let same_cell = |batch: &[Planned]| batch.last().is_some_and(|last| last.line.cell == one.line.cell);
+        match lanes.last_mut() {
+            Some(lane) => match lane.last_mut() {
+                Some(batch) if fits(batch, &one) => batch.push(one),
+                Some(batch) if same_cell(batch) => lane.push(vec![one]),
+                _ => lanes.push(vec![vec![one]]),
+            },
+            None => lanes.push(vec![vec![one]]),
+        }
+    }
+    lanes
+}
+
+/// Whether a batch, sorted by cell, takes one more.
+fn fits(batch: &[Planned], one: &Planned) -> bool {
+    let mut cells: Vec<_> = batch.iter().map(|planned| &planned.line.cell).chain([&one.line.cell]).collect();
+    let changes = cells.len();
+    cells.dedup();
+    changes <= CHANGES_MAX && changes * ITEMS_EACH + cells.len() <= ITEMS_MAX
+}
+
+fn stopped(done: &Imported) -> OpError {
+    let message = format!("stopped after {} tenants of the snapshot, {} of them added", done.entries, done.added);
+    OpError::new(ErrorKind::Stopped, message).hint("run the same command again: it adds what is still missing")
+}
