@@ -16,6 +16,7 @@ pub mod init;
 pub mod interrupt;
 pub mod local;
 pub mod lock;
+pub mod map_verify;
 pub mod plan;
 pub mod render;
 pub mod schema;

@@ -9,6 +9,7 @@ pub mod label;
 pub mod load;
 pub mod placement;
 pub mod row;
+pub mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -9,3 +9,4 @@ pub mod import;
 mod judge;
 pub mod stats;
 pub mod stream;
+pub mod verify;

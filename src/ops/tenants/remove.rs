@@ -58,6 +58,15 @@ impl Desk<'_> {
         }
     }
 
+    /// Ends a removal that was cut off, with the entry as it was seen. False: somebody else changed the entry first, and
+    /// nothing was done to it.
+    pub async fn finish_closing(&self, entry: &Entry) -> Result<bool, OpError> {
+        if entry.state != EntryState::Closing {
+            return Ok(false);
+        }
+        Ok(self.remove_step(entry).await?.is_some())
+    }
+
     /// One step further; none where somebody else was faster.
     async fn remove_step(&self, entry: &Entry) -> Result<Option<Entry>, OpError> {
         let load = self.world.map.load(&entry.cell).await?;

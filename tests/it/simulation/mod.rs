@@ -6,6 +6,7 @@
 mod audit;
 mod import;
 mod tenants;
+mod verify;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,6 +3,8 @@
 mod examples;
 mod properties;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Candidate, Wish};
@@ -32,7 +34,7 @@ fn cell(id: &str, spec: Value) -> Cell {
     }
     Cell {
         id: id.parse().expect("a name"),
-        labels: Default::default(),
+        labels: BTreeMap::new(),
         place: place("eu-central-1"),
         template: "own".parse().expect("a name"),
         spec: serde_json::from_value(all).expect("a spec"),

@@ -168,7 +168,7 @@ fn the_region_of_the_stack_counts_and_not_that_of_a_later_definition() {
 }
 
 #[test]
-fn a_breach_asks_neither_for_room_nor_for_a_state() {
+fn a_misfit_asks_neither_for_room_nor_for_a_state() {
     let (acme, plain) = (tenant("acme"), Attributes::default());
     let full = candidate("cell-1", json!({ "type": "zero", "capacity": { "tenants": 1 } }), 9, 9);
     assert_eq!(full.misfit(&wish(&acme, &plain)), None);

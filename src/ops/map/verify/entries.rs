@@ -1,0 +1,149 @@
+//! The scan of all entries: counts them, and holds each against its cell and its fence.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use crate::domain::ids::{CellId, TenantId};
+use crate::domain::record::CellState;
+use crate::domain::tenant::Entry;
+use crate::domain::tenant::fence::{Fence, FenceTable};
+use crate::domain::tenant::load::CellLoad;
+use crate::domain::tenant::verify::{Finding, Seat, examine, is_under_way};
+use crate::ops::OpError;
+use crate::ops::map::stream::Entries;
+
+use super::look::Looked;
+use super::{CONCURRENCY, Cells, Inspector, Outcome, Report};
+
+/// Entries that are held against their fences together: enough for few calls, at some 5 MB.
+const WINDOW_ENTRIES: usize = 5_000;
+
+/// What the entries of a cell add up to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) tenants: i64,
+    pub(super) weight: i64,
+    /// Changes of the cell's counters that are this run's own.
+    pub(super) writes: u64,
+}
+
+pub(super) type Counts = BTreeMap<CellId, Count>;
+
+/// The scan as it goes.
+struct Scan<'a> {
+    cells: &'a mut Cells,
+    report: &'a mut Report,
+    /// The cells as the rules see them.
+    seats: BTreeMap<CellId, Seat>,
+    counts: Counts,
+}
+
+impl Inspector<'_> {
+    /// Scans all entries; gives what they add up to.
+    pub(super) async fn entries(&self, cells: &mut Cells, report: &mut Report) -> Result<Counts, OpError> {
+        let seat = |load: &CellLoad| (load.cell.clone(), Seat::of(self.fleet, &load.cell, Some(load.clone())));
+        let seats = cells.loads.values().map(seat).collect();
+        let mut scan = Scan { cells, report, seats, counts: Counts::new() };
+        let mut entries = Entries::all(self.world.map.clone());
+        let mut window: Vec<Entry> = Vec::new();
+        while let Some(entry) = entries.next().await? {
+            scan.count(&entry);
+            window.push(entry);
+            if window.len() == WINDOW_ENTRIES {
+                self.window(&window, &mut scan).await?;
+                window.clear();
+            }
+        }
+        self.window(&window, &mut scan).await?;
+        Ok(scan.counts)
+    }
+
+    /// Holds some entries against their cells and fences, and looks again at what seems wrong.
+    async fn window(&self, entries: &[Entry], scan: &mut Scan<'_>) -> Result<(), OpError> {
+        let fences = self.fences_of(entries, scan).await?;
+        let now_ms = self.world.clock.now_ms();
+        scan.report.under_way += entries.iter().filter(|entry| is_under_way(entry, now_ms)).count() as u64;
+        let nowhere = Seat { load: None, candidate: None };
+        let is_suspect = |entry: &&Entry| {
+            let seat = scan.seats.get(&entry.cell).unwrap_or(&nowhere);
+            let fence = scan.looked_at(&entry.cell).then(|| fences.get(&entry.tenant));
+            !examine(entry, self.fleet, seat, fence, now_ms).is_empty()
+        };
+        let suspects: Vec<&Entry> = entries.iter().filter(is_suspect).collect();
+        let mut looks = stream::iter(suspects.into_iter().map(|entry| self.look(&entry.tenant))).buffered(CONCURRENCY);
+        while let Some(looked) = looks.next().await {
+            scan.take(looked?);
+        }
+        Ok(())
+    }
+
+    /// The fences of some entries in their cells, by tenant.
+    async fn fences_of(&self, entries: &[Entry], scan: &mut Scan<'_>) -> Result<BTreeMap<TenantId, Fence>, OpError> {
+        let mut wanted: BTreeMap<&CellId, (FenceTable, Vec<TenantId>)> = BTreeMap::new();
+        for entry in entries.iter().filter(|entry| entry.is_present() && scan.looked_at(&entry.cell)) {
+            let Some(table) = scan.cells.loads.get(&entry.cell).and_then(CellLoad::fences) else { continue };
+            wanted.entry(&entry.cell).or_insert_with(|| (table, Vec::new())).1.push(entry.tenant.clone());
+        }
+        let fetch = |(cell, (table, tenants)): (_, (FenceTable, Vec<TenantId>))| async move {
+            (cell, self.world.fences.fences(&table, &tenants).await)
+        };
+        let mut fetched = stream::iter(wanted.into_iter().map(fetch)).buffered(CONCURRENCY);
+        let mut found = BTreeMap::new();
+        while let Some((cell, fences)) = fetched.next().await {
+            match fences {
+                Ok(fences) => found.extend(fences),
+                Err(error) => scan.cells.note_unreadable(cell, error, scan.report)?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Scan<'_> {
+    fn count(&mut self, entry: &Entry) {
+        if !entry.is_present() {
+            self.report.removed += 1;
+            return;
+        }
+        self.report.tenants += 1;
+        let count = self.counts.entry(entry.cell.clone()).or_default();
+        count.tenants += 1;
+        count.weight = count.weight.saturating_add(weight(entry));
+    }
+
+    /// Whether the fences of a cell are there to be looked at.
+    fn looked_at(&self, cell: &CellId) -> bool {
+        let load = self.cells.loads.get(cell).filter(|load| load.state != CellState::Deleted);
+        load.is_some_and(|load| load.fence_table.is_some()) && !self.cells.unreadable.contains(cell)
+    }
+
+    /// Notes what a second look has given.
+    fn take(&mut self, looked: Looked) {
+        let Looked::Judged(entry, told) = looked else {
+            self.report.under_way += 1;
+            return;
+        };
+        for one in told {
+            let ended = matches!(one.finding, Finding::StuckClosing { .. });
+            if let (true, Some(entry), Outcome::Repaired { .. }) = (ended, &entry, &one.outcome) {
+                self.uncount(entry);
+            }
+            self.report.add(one);
+        }
+    }
+
+    /// A removal was finished after its entry had been counted.
+    fn uncount(&mut self, entry: &Entry) {
+        let count = self.counts.entry(entry.cell.clone()).or_default();
+        count.tenants -= 1;
+        count.weight = count.weight.saturating_sub(weight(entry));
+        count.writes += 1;
+    }
+}
+
+/// Weights are bounded far below the largest signed number.
+fn weight(entry: &Entry) -> i64 {
+    i64::try_from(entry.attributes.weight).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,80 @@
+//! The scan of the cells' fence tables: open fences in cells that do not serve the tenant.
+
+use futures_util::StreamExt;
+use futures_util::stream;
+
+use crate::domain::ids::{CellId, TenantId};
+use crate::domain::record::CellState;
+use crate::domain::tenant::fence::{Fence, FenceMode, FenceTable};
+use crate::domain::tenant::load::CellLoad;
+use crate::domain::tenant::verify::examine_fence;
+use crate::ops::OpError;
+use crate::ports::Called;
+
+use super::look::Looked;
+use super::{CONCURRENCY, Cells, Inspector, Report, Told};
+
+/// What the scan of one table has given.
+#[derive(Default)]
+struct Scanned {
+    fences: u64,
+    changing: u64,
+    told: Vec<Told>,
+}
+
+impl Inspector<'_> {
+    /// Scans the fences of all cells that can be read.
+    pub(super) async fn fences(&self, cells: &mut Cells, report: &mut Report) -> Result<(), OpError> {
+        let readable = |load: &&CellLoad| load.state != CellState::Deleted && !cells.unreadable.contains(&load.cell);
+        let tables = cells.loads.values().filter(readable).filter_map(|load| Some((load.cell.clone(), load.fences()?)));
+        let tables: Vec<(CellId, FenceTable)> = tables.collect();
+        let scan = |(cell, table): (CellId, FenceTable)| async move {
+            let scanned = self.table(&cell, &table).await;
+            (cell, scanned)
+        };
+        let mut scans = stream::iter(tables.into_iter().map(scan)).buffered(CONCURRENCY);
+        while let Some((cell, scanned)) = scans.next().await {
+            match scanned {
+                Ok(scanned) => {
+                    report.fences += scanned.fences;
+                    report.under_way += scanned.changing;
+                    scanned.told.into_iter().for_each(|told| report.add(told));
+                }
+                Err(error) => cells.note_unreadable(&cell, error, report)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Scans one table, page by page.
+    async fn table(&self, cell: &CellId, table: &FenceTable) -> Called<Scanned> {
+        let mut scanned = Scanned::default();
+        let mut next: Option<String> = None;
+        loop {
+            let page = self.world.fences.page(table, next.as_deref()).await?;
+            scanned.fences += page.fences.len() as u64;
+            for tenant in self.suspects(cell, &page.fences).await? {
+                match self.look_at_fence(cell, table, &tenant).await? {
+                    Looked::Judged(_, told) => scanned.told.extend(told),
+                    Looked::Changing => scanned.changing += 1,
+                }
+            }
+            next = page.next;
+            if next.is_none() {
+                return Ok(scanned);
+            }
+        }
+    }
+
+    /// The tenants whose open fences seem not to belong there.
+    async fn suspects(&self, cell: &CellId, fences: &[Fence]) -> Called<Vec<TenantId>> {
+        let open: Vec<&Fence> = fences.iter().filter(|fence| fence.mode == FenceMode::Open).collect();
+        let tenants: Vec<TenantId> = open.iter().map(|fence| fence.tenant.clone()).collect();
+        if tenants.is_empty() {
+            return Ok(tenants);
+        }
+        let entries = self.world.map.entries(&tenants).await?;
+        let is_suspect = |fence: &&Fence| examine_fence(cell, fence, entries.get(&fence.tenant)).is_some();
+        Ok(open.into_iter().filter(is_suspect).map(|fence| fence.tenant.clone()).collect())
+    }
+}

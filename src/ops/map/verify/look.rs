@@ -1,0 +1,78 @@
+//! A second, closer look at what seemed wrong.
+//!
+//! Constraint kept: a fence is judged by an entry that was the same before and after the fence was read. A fence changes
+//! only with its entry, or while its entry is in between two transactions, so that both belong together.
+
+use crate::domain::ids::{CellId, TenantId};
+use crate::domain::tenant::Entry;
+use crate::domain::tenant::fence::{Fence, FenceTable};
+use crate::domain::tenant::load::CellLoad;
+use crate::domain::tenant::verify::{Seat, examine, examine_fence};
+use crate::ports::{CallErrorKind, Called};
+
+use super::{Inspector, Told};
+
+/// How often an entry that keeps changing is looked at.
+const LOOKS_MAX: usize = 3;
+
+/// What became of one suspicion.
+pub(super) enum Looked {
+    /// It was judged; this is what is wrong, if anything is. With the entry as it was.
+    Judged(Option<Box<Entry>>, Vec<Told>),
+    /// Somebody kept changing it.
+    Changing,
+}
+
+impl Inspector<'_> {
+    /// Looks at a tenant again, and repairs what is safe where that was asked for.
+    pub(super) async fn look(&self, tenant: &TenantId) -> Called<Looked> {
+        let mut before = self.world.map.entry(tenant).await?;
+        for _ in 0..LOOKS_MAX {
+            let Some(entry) = before else { return Ok(Looked::Judged(None, Vec::new())) };
+            let load = self.world.map.load(&entry.cell).await?;
+            let fence = match load.as_ref().and_then(CellLoad::fences) {
+                Some(table) => self.fence(&table, tenant).await?,
+                None => None,
+            };
+            let after = self.world.map.entry(tenant).await?;
+            if after.as_ref().is_some_and(|after| after.version == entry.version) {
+                let table = load.as_ref().and_then(CellLoad::fences);
+                let seat = Seat::of(self.fleet, &entry.cell, load);
+                let now_ms = self.world.clock.now_ms();
+                let findings = examine(&entry, self.fleet, &seat, fence.as_ref().map(Option::as_ref), now_ms);
+                let mut told = Vec::new();
+                for finding in findings {
+                    told.push(self.settle(finding, &entry, table.as_ref()).await);
+                }
+                return Ok(Looked::Judged(Some(Box::new(entry)), told));
+            }
+            before = after;
+        }
+        Ok(Looked::Changing)
+    }
+
+    /// Looks at an open fence of a cell again.
+    pub(super) async fn look_at_fence(&self, cell: &CellId, table: &FenceTable, tenant: &TenantId) -> Called<Looked> {
+        let mut before = self.world.map.entry(tenant).await?;
+        for _ in 0..LOOKS_MAX {
+            let fence = self.fence(table, tenant).await?.flatten();
+            let after = self.world.map.entry(tenant).await?;
+            if after.as_ref().map(|e| e.version) == before.as_ref().map(|e| e.version) {
+                let found = fence.and_then(|fence| examine_fence(cell, &fence, after.as_ref()));
+                let Some(finding) = found else { return Ok(Looked::Judged(None, Vec::new())) };
+                return Ok(Looked::Judged(None, vec![self.settle_fence(finding, after.as_ref(), table).await]));
+            }
+            before = after;
+        }
+        Ok(Looked::Changing)
+    }
+
+    /// The fence of a tenant; none where the table cannot be read, which is told elsewhere.
+    async fn fence(&self, table: &FenceTable, tenant: &TenantId) -> Called<Option<Option<Fence>>> {
+        match self.world.fences.fences(table, std::slice::from_ref(tenant)).await {
+            Ok(mut found) => Ok(Some(found.remove(tenant))),
+            Err(error) if matches!(error.kind, CallErrorKind::NotFound | CallErrorKind::Denied) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
