@@ -364,14 +364,6 @@ pub(super) fn token(parts: &[&str]) -> String {
     Digest::of_parts(parts.iter().map(|p| p.as_bytes())).as_str()[..36].to_owned()
 }
 
-/// The attributes that a condition names as `#attribute`, because `DynamoDB` keeps their words for itself.
-fn names_in(condition: &str) -> Option<HashMap<String, String>> {
-    let words = condition.split(|c: char| !c.is_ascii_alphanumeric() && c != '#');
-    let names = words.filter_map(|word| Some((word.to_owned(), word.strip_prefix('#')?.to_owned())));
-    let names: HashMap<String, String> = names.collect();
-    (!names.is_empty()).then_some(names)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
