@@ -6,6 +6,7 @@
 pub mod bar;
 pub mod cells;
 pub mod findings;
+pub mod map;
 pub mod plan;
 pub mod progress;
 pub mod report;
