@@ -3,6 +3,7 @@
 //! What must hold, wherever the fault strikes: each stack is made once, each change is executed once, the fleet ends as
 //! it is defined, and a further run finds nothing to do.
 
+mod snapshot;
 mod tenants;
 mod world;
 

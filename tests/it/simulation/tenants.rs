@@ -132,7 +132,7 @@ async fn carry_out(world: &World, fleet: &Fleet, deed: &Deed) -> Result<Did, OpE
 }
 
 /// What must hold at any moment.
-fn check_always(map: &MapState, fleet: &Fleet, when: &str) {
+pub(super) fn check_always(map: &MapState, fleet: &Fleet, when: &str) {
     for cell in &fleet.cells {
         let load = &map.loads[&cell.id];
         let held: Vec<_> = map.entries.values().filter(|e| e.is_present() && e.cell == cell.id).collect();
@@ -178,7 +178,7 @@ fn check_chains(map: &MapState, when: &str) {
 }
 
 /// What must hold once nothing is under way: every tenant that is served has an open fence, and nobody else has.
-fn check_settled(map: &MapState, when: &str) {
+pub(super) fn check_settled(map: &MapState, when: &str) {
     for entry in map.entries.values() {
         let fence = map.fences.iter().find(|((table, tenant), _)| {
             *tenant == entry.tenant && table.name == format!("shop-{}-fences", entry.cell)
