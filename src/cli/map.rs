@@ -1,7 +1,7 @@
 //! `cellctl map`
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind as IoKind};
+use std::io::{BufReader, ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,7 +111,7 @@ async fn write_snapshot(session: &Session, out: Option<&Path>) -> Ran {
     let (fleet, world) = context::controlled(session).await?;
     let exported = match out {
         Some(path) => to_file(&world, &fleet, path).await?,
-        None => match export(&world, &fleet.name, &mut show_map::Stdout(&session.printer)).await {
+        None => match into(&world, &fleet, &mut show_map::Stdout(&session.printer)).await {
             Ok(exported) => exported,
             // The reader went away: there is nobody to tell.
             Err(ExportError::Sink(error)) if error.kind() == IoKind::BrokenPipe => return Ok(0),
@@ -133,9 +133,13 @@ async fn write_snapshot(session: &Session, out: Option<&Path>) -> Ran {
     Ok(0)
 }
 
+async fn into(world: &World, fleet: &Fleet, sink: &mut (dyn Write + Send)) -> Result<Exported, ExportError> {
+    export(&world.map, &fleet.name, world.clock.now_ms(), sink).await
+}
+
 async fn to_file(world: &World, fleet: &Fleet, path: &Path) -> Result<Exported, OpError> {
     let mut staged = Staged::new(path).map_err(|error| cannot_write(path, &error))?;
-    let exported = export(world, &fleet.name, &mut staged).await.map_err(|error| failed(path, error))?;
+    let exported = into(world, fleet, &mut staged).await.map_err(|error| failed(path, error))?;
     staged.keep().map_err(|error| cannot_write(path, &error))?;
     Ok(exported)
 }

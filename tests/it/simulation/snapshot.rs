@@ -82,7 +82,8 @@ async fn inhabited() -> Sim {
 
 async fn exported(sim: &Sim) -> (Vec<u8>, Exported) {
     let mut bytes = Vec::new();
-    let exported = export(&sim.world(), &roomy().name, &mut bytes).await.expect("exported");
+    let world = sim.world();
+    let exported = export(&world.map, &roomy().name, world.clock.now_ms(), &mut bytes).await.expect("exported");
     (bytes, exported)
 }
 
