@@ -221,15 +221,12 @@ async fn ready(
 
 async fn compare(session: &Session, args: &DiffArgs) -> Ran {
     let old = checked(&args.old)?;
-    let (old, mut new) = match &args.new {
-        Some(path) => {
-            let new = checked(path)?.of_fleet(&old.header().fleet)?;
-            (old, Source::File(Box::new(new)))
-        }
-        None => {
-            let (fleet, world) = context::controlled(session).await?;
-            (old.of_fleet(&fleet.name)?, Source::Live(Entries::all(Arc::clone(&world.map))))
-        }
+    let (old, mut new) = if let Some(path) = &args.new {
+        let new = checked(path)?.of_fleet(&old.header().fleet)?;
+        (old, Source::File(Box::new(new)))
+    } else {
+        let (fleet, world) = context::controlled(session).await?;
+        (old.of_fleet(&fleet.name)?, Source::Live(Entries::all(Arc::clone(&world.map))))
     };
     let mut old = Source::File(Box::new(old));
     let mut told: Told<'_, Difference> = Told::new(session, "cellctl.map-difference/v1", args.shown);
