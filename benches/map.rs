@@ -6,6 +6,8 @@
 #![allow(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to go on with")]
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
+#[path = "map/export.rs"]
+mod export;
 #[allow(dead_code, reason = "each program uses a part of it")]
 mod figure;
 #[path = "map/placement.rs"]
@@ -18,10 +20,11 @@ use figure::Benchmark;
 /// A measurement in a process of its own: it prints one line of numbers.
 type Part = fn() -> Vec<f64>;
 
-const ALL: [(&str, Benchmark); 1] = [("placement", placement::figures)];
+const ALL: [(&str, Benchmark); 2] = [("placement", placement::figures), ("export", export::figures)];
 
 /// What a child process can be told to run.
-const PARTS: [(&str, Part); 1] = [("placement", placement::measure)];
+const PARTS: [(&str, Part); 3] =
+    [("placement", placement::measure), (export::TENTH, export::measure_tenth), (export::WHOLE, export::measure_whole)];
 
 /// Argument that makes the program a child.
 const CHILD: &str = "--part=";

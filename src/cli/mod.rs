@@ -16,6 +16,7 @@ pub mod init;
 pub mod interrupt;
 pub mod local;
 pub mod lock;
+pub mod map;
 pub mod map_verify;
 pub mod plan;
 pub mod render;
@@ -68,7 +69,7 @@ enum Command {
     ///
     /// Reads files only. Next: `cellctl plan`.
     Validate(validate::ValidateArgs),
-    /// Print the JSON Schema of a kind of definition, for editors.
+    /// Print the JSON Schema of a kind of definition, for editors, or of snapshots of the tenant map.
     ///
     /// docs/definitions.md shows how to name it in a definition.
     Schema(schema::SchemaArgs),
@@ -100,6 +101,10 @@ enum Command {
     ///
     /// Every change of a tenant or a cell leaves a record in it. docs/audit.md says what the log proves.
     Audit(audit::AuditArgs),
+    /// Work with the tenant map as a whole: snapshots for routers, restore, comparison, numbers.
+    ///
+    /// docs/map-format.md describes the snapshots.
+    Map(map::MapArgs),
     /// Show or break the lock on the fleet.
     ///
     /// One run changes a fleet at a time. A lock whose holder is dead ends by itself within a minute.
@@ -189,6 +194,7 @@ async fn dispatch(command: Command, session: Session) -> Ran {
         Command::Cell(args) => cell::run(args, &session).await,
         Command::Tenant(args) => tenant::run(args, &session).await,
         Command::Audit(args) => audit::run(args, &session).await,
+        Command::Map(args) => map::run(args, &session).await,
         Command::Lock(args) => lock::run(&args, &session).await,
         Command::Doctor(args) => doctor::run(&args, &session).await,
         Command::Local(args) => local::run_command(args, &session).await,

@@ -1,7 +1,8 @@
 //! Files that cellctl writes: whole or not at all.
 
-use std::io::Write;
-use std::path::Path;
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
@@ -18,10 +19,50 @@ pub fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
     staged(path, text)?.persist_noclobber(path).map(drop).map_err(|error| error.error)
 }
 
+/// A file that is written in pieces. It appears in its place, whole, when it is kept; dropped, it leaves nothing.
+pub struct Staged {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Begins a file.
+    pub fn new(path: &Path) -> std::io::Result<Self> {
+        Ok(Self { file: beside(path)?, path: path.to_owned() })
+    }
+
+    /// Puts the file in its place, over an old one.
+    pub fn keep(self) -> std::io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.path).map(drop).map_err(|error| error.error)
+    }
+}
+
+impl Write for Staged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Opens a file that is too large to be held.
+pub fn open(path: &Path) -> std::io::Result<BufReader<File>> {
+    const BUFFER_BYTES: usize = 256 * 1024;
+    Ok(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?))
+}
+
+/// An empty file beside the place of another.
+fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".cellctl-").tempfile_in(dir)
+}
+
 /// The whole text on disk beside its place; it goes away unless it is put there.
 fn staged(path: &Path, text: &str) -> std::io::Result<NamedTempFile> {
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".cellctl-").tempfile_in(dir)?;
+    let mut file = beside(path)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     Ok(file)
@@ -48,6 +89,10 @@ mod tests {
         assert!(write_atomically(&dir.path().join("missing/plan.json"), "new").is_err());
         assert_eq!(std::fs::read_to_string(&path).expect("read"), "old");
         assert!(write_new(&path, "new").is_err());
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "old");
+        let mut pieces = Staged::new(&path).expect("begun");
+        pieces.write_all(b"ne").expect("written");
+        drop(pieces);
         assert_eq!(std::fs::read_to_string(&path).expect("read"), "old");
         let leftovers = std::fs::read_dir(dir.path()).expect("list").count();
         assert_eq!(leftovers, 1);

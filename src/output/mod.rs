@@ -8,6 +8,7 @@ pub mod bar;
 pub mod cells;
 pub mod findings;
 mod import_progress;
+pub mod map;
 pub mod map_verify;
 pub mod plan;
 pub mod progress;

@@ -283,6 +283,16 @@ fn every_field_of_a_definition_is_described() {
     assert!(missing.is_empty(), "docs/definitions.md lacks {missing:?}");
 }
 
+#[test]
+fn every_field_of_a_snapshot_is_described() {
+    let document = read("docs/map-format.md");
+    let mut found = BTreeSet::new();
+    fields(&cellctl::domain::snapshot::schema(), &mut found);
+    assert!(found.len() > 15, "only {} fields were found", found.len());
+    let missing: Vec<_> = found.iter().filter(|field| !document.contains(&format!("`{field}`"))).collect();
+    assert!(missing.is_empty(), "docs/map-format.md lacks {missing:?}");
+}
+
 /// Every action of the policy in docs/permissions.md.
 fn policy_actions() -> BTreeSet<String> {
     let document = read("docs/permissions.md");

@@ -159,7 +159,8 @@ proptest! {
 }
 
 fn lines(text: &[&str]) -> Fault {
-    let whole: String = text.iter().map(|line| format!("{line}\n")).collect();
+    let mut whole = text.join("\n");
+    whole.push('\n');
     read(whole.as_bytes()).expect_err("refused").fault
 }
 

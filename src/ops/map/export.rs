@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::domain::ids::{CellId, Digest, FleetName};
 use crate::domain::snapshot::{CellLine, Encoder, OutOfOrder};
 use crate::domain::tenant::load::CellLoad;
-use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ports::Called;
+use crate::ports::tenants::TenantMap;
 
 use super::stream::Entries;
 
@@ -53,15 +53,21 @@ impl<E: Into<OpError>> From<E> for ExportError {
     }
 }
 
-/// Writes a snapshot of the map to `sink`, a piece at a time.
-pub async fn export(world: &World, fleet: &FleetName, sink: &mut (dyn Write + Send)) -> Result<Exported, ExportError> {
-    let mut entries = Entries::all(Arc::clone(&world.map));
-    let mut encoder = Encoder::new(fleet, world.clock.now_ms());
-    let mut cells = Cells::read(world).await?;
+/// Writes a snapshot of a fleet's map to `sink`, a piece at a time. `now_ms` is the time that it is stamped with, in
+/// milliseconds since 1970.
+pub async fn export(
+    map: &Arc<dyn TenantMap>,
+    fleet: &FleetName,
+    now_ms: i64,
+    sink: &mut (dyn Write + Send),
+) -> Result<Exported, ExportError> {
+    let mut entries = Entries::all(Arc::clone(map));
+    let mut encoder = Encoder::new(fleet, now_ms);
+    let mut cells = Cells::read(map).await?;
     let mut bytes = 0;
     while let Some(entry) = entries.next().await? {
         if entry.is_present() && !encoder.knows(&entry.cell) {
-            encoder.cell(&cells.line(world, &entry.cell).await?);
+            encoder.cell(&cells.line(map, &entry.cell).await?);
         }
         encoder.entry(entry).map_err(|error| disorder(&error))?;
         if encoder.pending() >= CHUNK_BYTES {
@@ -99,17 +105,17 @@ struct Cells {
 }
 
 impl Cells {
-    async fn read(world: &World) -> Called<Self> {
-        let loads = world.map.loads().await?.into_iter().map(|load| (load.cell.clone(), load)).collect();
+    async fn read(map: &Arc<dyn TenantMap>) -> Called<Self> {
+        let loads = map.loads().await?.into_iter().map(|load| (load.cell.clone(), load)).collect();
         Ok(Self { loads, unknown: Vec::new() })
     }
 
     /// What is to be told of a cell. One that was made while the map is read is looked up.
-    async fn line(&mut self, world: &World, cell: &CellId) -> Called<CellLine> {
+    async fn line(&mut self, map: &Arc<dyn TenantMap>, cell: &CellId) -> Called<CellLine> {
         if let Some(load) = self.loads.get(cell) {
             return Ok(CellLine::of(cell, Some(load)));
         }
-        let load = world.map.load(cell).await?;
+        let load = map.load(cell).await?;
         if load.is_none() {
             self.unknown.push(cell.clone());
         }

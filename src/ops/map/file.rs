@@ -27,9 +27,8 @@ impl<R: BufRead> Snapshot<R> {
     pub fn open(name: &str, mut reader: R) -> Result<Self, OpError> {
         let mut decoder = Decoder::new();
         let mut buffer = Vec::new();
-        let header = match item(name, &mut reader, &mut decoder, &mut buffer)? {
-            Some(Item::Header(header)) => header,
-            _ => return Err(wrong(name, &SnapshotError { line: 1, fault: Fault::NotSnapshot })),
+        let Some(Item::Header(header)) = item(name, &mut reader, &mut decoder, &mut buffer)? else {
+            return Err(wrong(name, &SnapshotError { line: 1, fault: Fault::NotSnapshot }));
         };
         Ok(Self { name: name.to_owned(), reader, decoder, header, buffer, cells: Vec::new(), trailer: None })
     }
@@ -50,6 +49,7 @@ impl<R: BufRead> Snapshot<R> {
     }
 
     /// The next tenant; none at the end of a file that is whole.
+    #[allow(clippy::should_implement_trait, reason = "an iterator of results would go on after an error")]
     pub fn next(&mut self) -> Result<Option<EntryLine>, OpError> {
         while let Some(item) = item(&self.name, &mut self.reader, &mut self.decoder, &mut self.buffer)? {
             match item {

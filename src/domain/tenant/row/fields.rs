@@ -192,12 +192,11 @@ impl Reading {
     fn label_pairs(&mut self, text: &str) -> Vec<(String, Value)> {
         let mut pairs = Vec::new();
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
-            match part.split_once('=') {
-                Some((key, value)) => pairs.push((key.trim().to_owned(), Value::Text(value.trim().to_owned()))),
-                None => {
-                    let message = format!("{:?} is not a label", shortened(part));
-                    self.complain("invalid-value", "labels", message, "write key=value, and ; between two labels");
-                }
+            if let Some((key, value)) = part.split_once('=') {
+                pairs.push((key.trim().to_owned(), Value::Text(value.trim().to_owned())))
+            } else {
+                let message = format!("{:?} is not a label", shortened(part));
+                self.complain("invalid-value", "labels", message, "write key=value, and ; between two labels");
             }
         }
         pairs
