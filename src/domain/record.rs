@@ -78,9 +78,6 @@ pub struct CellRecord {
     /// The last failed attempt since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failed>,
-    /// Tenants that the cell holds. Counted by the tenant map.
-    #[serde(default)]
-    pub tenants: u64,
     /// Number of writes of this item; every write is conditional on it.
     pub version: u64,
 }

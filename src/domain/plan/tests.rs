@@ -62,7 +62,6 @@ fn record(name: &str, template: &str) -> CellRecord {
             outputs: BTreeMap::new(),
         }),
         failed: None,
-        tenants: 0,
         version: 1,
     }
 }

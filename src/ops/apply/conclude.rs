@@ -69,7 +69,6 @@ impl Executor<'_> {
             template: String::new(),
             applied: None,
             failed: None,
-            tenants: 0,
             version: 0,
         });
         if record.state == CellState::Deleted {

@@ -69,7 +69,6 @@ fn record(cell: &str, fences: Option<&FenceTable>) -> CellRecord {
         template: "plain".to_owned(),
         applied: fences.map(applied),
         failed: None,
-        tenants: 0,
         version: 0,
     }
 }
