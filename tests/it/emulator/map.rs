@@ -196,16 +196,14 @@ impl Pair {
         if self.rng.u8(..12) == 0 {
             seen = self.past.iter().find(|entry| entry.tenant == *tenant).cloned();
         }
-        match seen.filter(Entry::is_present) {
-            Some(entry) => self.change_of(&entry, &stamp),
-            None => {
-                let before = self.memory.entries.get(tenant).filter(|entry| !entry.is_present()).cloned();
-                let attributes = Attributes { weight: self.rng.u64(1..7), ..Attributes::default() };
-                let target = self.target();
-                let floor = self.rng.u64(..3);
-                change::add(tenant, attributes, &target, before.as_ref(), floor, &stamp)
-            }
+        if let Some(entry) = seen.filter(Entry::is_present) {
+            return self.change_of(&entry, &stamp);
         }
+        let before = self.memory.entries.get(tenant).filter(|entry| !entry.is_present()).cloned();
+        let attributes = Attributes { weight: self.rng.u64(1..7), ..Attributes::default() };
+        let target = self.target();
+        let floor = self.rng.u64(..3);
+        change::add(tenant, attributes, &target, before.as_ref(), floor, &stamp)
     }
 
     fn change_of(&mut self, entry: &Entry, stamp: &Stamp) -> Change {

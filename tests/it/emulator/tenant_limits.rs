@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
-use crate::support::emulator::Shop;
+use crate::support::emulator::{Running, Shop};
 
 #[tokio::test]
 async fn two_people_adding_one_tenant_make_one_entry() {
     let shop = Shop::small("tenant_twice", &["cell-1", "cell-2"]).await.applied().await;
     let add = ["tenant", "add", "acme", "--yes", "--output", "json"];
     let runs = [shop.start(&add, |_| {}), shop.start(&add, |_| {})];
-    let ended = join_all(runs.map(|run| run.end())).await;
+    let ended = join_all(runs.map(Running::end)).await;
     let mut did = Vec::new();
     for output in ended {
         let document = output.exits(0).json();

@@ -18,7 +18,7 @@ use cellctl::local::{LocalSettings, OwnedInstance, OwnedOptions};
 use tokio::sync::OnceCell;
 
 pub(crate) use proxy::{Proxy, Seen, When};
-pub(crate) use run::Output;
+pub(crate) use run::{Output, Running};
 pub(crate) use shop::{Shop, small_cell};
 pub(crate) use tables::Tables;
 

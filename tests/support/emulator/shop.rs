@@ -11,7 +11,6 @@ use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use aws_sdk_cloudformation::types::Capability;
-use aws_sdk_dynamodb::types::AttributeValue;
 use tempfile::TempDir;
 use tokio::process::Command;
 

@@ -193,7 +193,7 @@ impl Reading {
         let mut pairs = Vec::new();
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             if let Some((key, value)) = part.split_once('=') {
-                pairs.push((key.trim().to_owned(), Value::Text(value.trim().to_owned())))
+                pairs.push((key.trim().to_owned(), Value::Text(value.trim().to_owned())));
             } else {
                 let message = format!("{:?} is not a label", shortened(part));
                 self.complain("invalid-value", "labels", message, "write key=value, and ; between two labels");
