@@ -99,7 +99,7 @@ impl Scene<'_> {
         let changed = self.desk().set(&tenant, heavier).await?;
         let printer = &self.session.printer;
         printer.result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, style));
-        let records = self.desk().history(&tenant, 10).await?;
+        let records = self.desk().history(&tenant, None, 10).await?;
         printer.result("cellctl.tenant-history/v1", &records, |style| history::history(&records, style));
         Ok(())
     }

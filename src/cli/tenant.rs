@@ -48,6 +48,9 @@ enum TenantCommand {
         /// At most so many records.
         #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
+        /// Only records with a lower number than this one.
+        #[arg(long, value_name = "NUMBER")]
+        before: Option<u64>,
     },
     /// Pin a tenant to its cell: it is neither moved nor removed until it is unpinned.
     Pin {
@@ -159,7 +162,7 @@ pub async fn run(args: TenantArgs, session: &Session) -> Ran {
         TenantCommand::Place(args) => place(session, args).await,
         TenantCommand::Show { tenant } => show(session, &tenant).await,
         TenantCommand::List(args) => tenant_list::run(args, session).await,
-        TenantCommand::History { tenant, limit } => history(session, &tenant, limit).await,
+        TenantCommand::History { tenant, limit, before } => history(session, &tenant, before, limit).await,
         TenantCommand::Pin { tenant, reason } => pin(session, &tenant, reason).await,
         TenantCommand::Unpin { tenant } => unpin(session, &tenant).await,
         TenantCommand::Import(args) => tenant_import::run(args, session).await,
@@ -253,9 +256,9 @@ async fn show(session: &Session, tenant: &TenantId) -> Ran {
     Ok(0)
 }
 
-async fn history(session: &Session, tenant: &TenantId, limit: u32) -> Ran {
+async fn history(session: &Session, tenant: &TenantId, before: Option<u64>, limit: u32) -> Ran {
     let office = Office::reading(session).await?;
-    let records = office.desk().history(tenant, limit).await?;
+    let records = office.desk().history(tenant, before, limit).await?;
     session
         .printer
         .result("cellctl.tenant-history/v1", &records, |style| show_tenants::history::history(&records, style));

@@ -85,6 +85,7 @@ fn filled(word: &str) -> String {
     let upper = |w: &str| w.len() > 1 && w.chars().all(|c| c.is_ascii_uppercase());
     match word {
         "CELL/ATOM" | "{cell}/{first}" => "cell-1/OrdersTable".to_owned(),
+        "SUBJECT" | "{subject}" => "tenant/acme".to_owned(),
         w if upper(w) || w.contains('{') => "cell-1".to_owned(),
         w => w.to_owned(),
     }

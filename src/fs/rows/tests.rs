@@ -1,3 +1,5 @@
+//! Reading the rows of an import: each format, and everything that can be wrong with one.
+
 use super::*;
 
 const CSV: &str = "tenant,tier,regions,weight,labels,label.owner,cell\n\

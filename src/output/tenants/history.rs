@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use crate::domain::audit::Record;
+use crate::ops::audit::{History, Shown};
 use crate::output::Style;
-use crate::output::table::{Field, plain, table};
+use crate::output::table::{Field, Tone, plain, table};
 
 use super::{time, visible};
 
-/// The records, as they come.
-pub fn history(records: &[Record], style: Style) -> String {
-    let rows = records.iter().map(row).collect();
-    table(&["when", "what", "change", "who", "identity", "seq", "ci"], rows, style)
+/// The records, as they come. One that is not as it was written says so in place of what it says.
+pub fn history(history: &History, style: Style) -> String {
+    let rows = history.records.iter().map(row).collect();
+    let mut text = table(&["when", "what", "change", "who", "identity", "seq", "ci"], rows, style);
+    if let Some(before) = history.before {
+        text.push_str(&format!("\nOlder ones: add --before {before}"));
+    }
+    text
 }
 
-fn row(record: &Record) -> Vec<Field> {
+fn row(shown: &Shown) -> Vec<Field> {
+    let Some(record) = shown.record.as_ref().filter(|_| shown.problem.is_none()) else { return broken(shown) };
     vec![
         plain(time(record.at_ms)),
         plain(visible(&record.action)),
@@ -25,6 +30,20 @@ fn row(record: &Record) -> Vec<Field> {
         plain(visible(&record.actor.identity)),
         plain(record.seq.to_string()),
         plain(record.actor.ci_url.as_deref().map_or_else(|| "-".to_owned(), visible)),
+    ]
+}
+
+fn broken(shown: &Shown) -> Vec<Field> {
+    let problem = shown.problem.as_deref().unwrap_or("it cannot be read");
+    let dash = || plain("-");
+    vec![
+        dash(),
+        ("not sound".to_owned(), Tone::Bad),
+        (visible(problem), Tone::Bad),
+        dash(),
+        dash(),
+        plain(shown.seq.to_string()),
+        dash(),
     ]
 }
 

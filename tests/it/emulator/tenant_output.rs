@@ -32,11 +32,7 @@ const DOCUMENTS: [Expected<'static>; 10] = [
     (&["pin", "acme", "--yes"], "cellctl.tenant-changed/v1", &["did", "before", "entry"]),
     (&["unpin", "acme", "--yes"], "cellctl.tenant-changed/v1", &["did", "before", "entry"]),
     (&["set", "acme", "--weight", "2", "--yes"], "cellctl.tenant-changed/v1", &["did", "before", "entry"]),
-    (
-        &["history", "acme", "--limit", "1"],
-        "cellctl.tenant-history/v1",
-        &["format", "subject", "seq", "atMs", "actor", "action", "from", "to", "prev"],
-    ),
+    (&["history", "acme", "--limit", "1"], "cellctl.tenant-history/v1", &["records", "before"]),
     (&["remove", "acme", "--yes"], "cellctl.tenant-removed/v1", &["did", "entry"]),
 ];
 

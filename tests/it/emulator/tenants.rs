@@ -36,10 +36,10 @@ async fn a_tenant_is_added_changed_pinned_and_removed() {
     shop.run(&["tenant", "add", "acme", "--yes"]).await.exits(0).says("epoch 3");
 
     let history = shop.run(&["tenant", "history", "acme", "--output", "json"]).await.exits(0).json();
-    let records = history["data"].as_array().expect("records");
-    let actions: Vec<&str> = records.iter().filter_map(|record| record["action"].as_str()).collect();
+    let records = history["data"]["records"].as_array().expect("records");
+    let actions: Vec<&str> = records.iter().filter_map(|record| record["record"]["action"].as_str()).collect();
     assert_eq!(actions, ["added", "removed", "set", "unpinned", "pinned", "added"]);
-    assert!(records.iter().all(|record| record["actor"]["user"] == "tester@bench"), "{records:?}");
+    assert!(records.iter().all(|record| record["record"]["actor"]["user"] == "tester@bench"), "{records:?}");
     shop.run(&["tenant", "history", "acme", "--limit", "2"]).await.exits(0).says("removed").does_not_say("pinned");
     shop.run(&["tenant", "history", "nobody"]).await.exits(1).says("no tenant nobody");
 }

@@ -1,3 +1,5 @@
+//! What the fields of a row mean, and what is said of one that means nothing.
+
 use super::*;
 
 const AT: At = At { row: 3, line: 4 };
