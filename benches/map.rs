@@ -10,8 +10,15 @@
 mod export;
 #[allow(dead_code, reason = "each program uses a part of it")]
 mod figure;
+#[path = "map/import.rs"]
+mod import;
 #[path = "map/placement.rs"]
 mod placement;
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "tests use the rest of it")]
+mod support;
+#[path = "map/writers.rs"]
+mod writers;
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -20,7 +27,12 @@ use figure::Benchmark;
 /// A measurement in a process of its own: it prints one line of numbers.
 type Part = fn() -> Vec<f64>;
 
-const ALL: [(&str, Benchmark); 2] = [("placement", placement::figures), ("export", export::figures)];
+const ALL: [(&str, Benchmark); 4] = [
+    ("placement", placement::figures),
+    ("export", export::figures),
+    ("writers", writers::figures),
+    ("import", import::figures),
+];
 
 /// What a child process can be told to run.
 const PARTS: [(&str, Part); 3] =

@@ -6,3 +6,4 @@ pub(crate) mod fast;
 pub(crate) mod map;
 pub(crate) mod scripted;
 pub(crate) mod stage;
+pub(crate) mod writers;

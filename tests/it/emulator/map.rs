@@ -3,12 +3,12 @@
 
 use cellctl::aws::control::ControlTable;
 use cellctl::aws::tenants::TenantTables;
-use cellctl::domain::audit::{Actor, Deed, Head, Sealed, Stamp, Subject};
+use cellctl::domain::audit::{Deed, Head, Sealed, Stamp, Subject};
 use cellctl::domain::ids::{BUCKETS, CellId, Digest, TenantId};
 use cellctl::domain::lock::Lease;
-use cellctl::domain::record::{Applied, CellRecord, CellState, RECORD_FORMAT};
+use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::change::{self, Change, FenceWrite, Target};
-use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceMode, FenceTable};
+use cellctl::domain::tenant::fence::{Fence, FenceMode, FenceTable};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::domain::tenant::{Attributes, Entry, EntryState};
 use cellctl::ports::tenants::{AuditLog, Fences, StoredRoot, TenantMap, Written};
@@ -16,7 +16,7 @@ use cellctl::ports::{CallErrorKind, Control};
 use fastrand::Rng;
 use serde_json::Value as Json;
 
-use crate::support::emulator::Tables;
+use crate::support::emulator::{Tables, actor, record};
 use crate::support::map::MapState;
 
 /// Cells, with the tenants and the weight that each may hold.
@@ -38,48 +38,6 @@ struct Pair {
     past: Vec<Entry>,
     rng: Rng,
     now_ms: i64,
-}
-
-fn actor() -> Actor {
-    Actor { identity: "arn:aws:iam::111122223333:user/ann".to_owned(), user: "ann@bench".to_owned(), ci_url: None }
-}
-
-fn applied(fences: &FenceTable) -> Applied {
-    Applied {
-        digest: Digest::of(b"all"),
-        template: Digest::of(b"template"),
-        stack_id: "arn:stack".to_owned(),
-        changed_at_ms: 0,
-        plan: "plan".to_owned(),
-        at_ms: 0,
-        outputs: std::iter::once((FENCE_OUTPUT.to_owned(), fences.name.clone())).collect(),
-    }
-}
-
-fn record(cell: &str, fences: Option<&FenceTable>) -> CellRecord {
-    CellRecord {
-        format: RECORD_FORMAT,
-        cell: cell.parse().expect("valid"),
-        state: CellState::Active,
-        stack: format!("shop-{cell}").parse().expect("valid"),
-        region: Tables::place().region,
-        account: None,
-        role_arn: None,
-        cell_type: Some("shared".to_owned()),
-        template: "plain".to_owned(),
-        applied: fences.map(applied),
-        failed: None,
-        version: 0,
-    }
-}
-
-/// The first record of a cell without fences, and the audit record that goes with it.
-pub(super) fn cell_record(cell: &str) -> (CellRecord, Sealed) {
-    let record = record(cell, None);
-    let deed = Deed { action: "applied".to_owned(), from: Json::Null, to: Json::Null };
-    let stamp = Stamp { at_ms: 1_700_000_000_000, actor: actor() };
-    let audit = Sealed::next(Subject::Cell(record.cell.clone()), None, &stamp, deed);
-    (record, audit)
 }
 
 impl Pair {

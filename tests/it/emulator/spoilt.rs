@@ -14,8 +14,7 @@ use cellctl::ports::tenants::{AuditLog, TenantMap, Written};
 use hyper::body::Bytes;
 use serde_json::{Value as Json, json};
 
-use super::map::cell_record;
-use crate::support::emulator::{Proxy, Tables};
+use crate::support::emulator::{Proxy, Tables, cell_record};
 
 const WRITE: &str = "TransactWriteItems";
 const READ: &str = "BatchGetItem";

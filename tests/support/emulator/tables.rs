@@ -13,12 +13,16 @@ use cellctl::aws::call::Caller;
 use cellctl::aws::clients::{Clients, Target};
 use cellctl::aws::control::ControlTable;
 use cellctl::aws::tenants::TenantTables;
+use cellctl::domain::audit::{Actor, Deed, Sealed, Stamp, Subject};
 use cellctl::domain::fleet::{Place, control_table};
+use cellctl::domain::ids::Digest;
 use cellctl::domain::lock::Lease;
-use cellctl::domain::tenant::fence::FenceTable;
+use cellctl::domain::record::{Applied, CellRecord, CellState, RECORD_FORMAT};
+use cellctl::domain::tenant::fence::{FENCE_OUTPUT, FenceTable};
 use cellctl::ops::init::CONTROL_TEMPLATE;
 use cellctl::ports::Control;
 use cellctl::wire::SystemClock;
+use serde_json::Value as Json;
 
 use super::aws::Aws;
 use super::proxy::Proxy;
@@ -106,4 +110,48 @@ impl Tables {
         control.swap_lease(None, &lease).await.expect("taken");
         (control, lease)
     }
+}
+
+/// Who writes.
+pub(crate) fn actor() -> Actor {
+    Actor { identity: "arn:aws:iam::111122223333:user/ann".to_owned(), user: "ann@bench".to_owned(), ci_url: None }
+}
+
+/// The record of a cell, with fences or without.
+pub(crate) fn record(cell: &str, fences: Option<&FenceTable>) -> CellRecord {
+    CellRecord {
+        format: RECORD_FORMAT,
+        cell: cell.parse().expect("valid"),
+        state: CellState::Active,
+        stack: format!("shop-{cell}").parse().expect("valid"),
+        region: Tables::place().region,
+        account: None,
+        role_arn: None,
+        cell_type: Some("shared".to_owned()),
+        template: "plain".to_owned(),
+        applied: fences.map(applied),
+        failed: None,
+        version: 0,
+    }
+}
+
+fn applied(fences: &FenceTable) -> Applied {
+    Applied {
+        digest: Digest::of(b"all"),
+        template: Digest::of(b"template"),
+        stack_id: "arn:stack".to_owned(),
+        changed_at_ms: 0,
+        plan: "plan".to_owned(),
+        at_ms: 0,
+        outputs: std::iter::once((FENCE_OUTPUT.to_owned(), fences.name.clone())).collect(),
+    }
+}
+
+/// The first record of a cell without fences, and the audit record that goes with it.
+pub(crate) fn cell_record(cell: &str) -> (CellRecord, Sealed) {
+    let record = record(cell, None);
+    let deed = Deed { action: "applied".to_owned(), from: Json::Null, to: Json::Null };
+    let stamp = Stamp { at_ms: 1_700_000_000_000, actor: actor() };
+    let audit = Sealed::next(Subject::Cell(record.cell.clone()), None, &stamp, deed);
+    (record, audit)
 }

@@ -1,0 +1,187 @@
+//! An import of 10,000 tenants beside the bare rate of the endpoint's transactions.
+//!
+//! Constraint kept: both in one run, on one endpoint and the same tables. The bare loop sends transactions of the same
+//! items and sizes, made beforehand, in every batch size and concurrency of a grid; its best figure counts. The import
+//! is the whole program: start, reading, looking up, deciding, writing.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use cellctl::domain::audit::{Actor, Stamp};
+use cellctl::domain::fleet::Place;
+use cellctl::domain::record::CellState;
+use cellctl::domain::tenant::Attributes;
+use cellctl::domain::tenant::change::{self, Change, Target};
+use cellctl::domain::tenant::load::{CellLoad, Limits};
+use futures_util::{StreamExt, stream};
+
+use crate::figure::{Figure, as_f64};
+use crate::support::emulator::Shop;
+
+const TENANTS: usize = 10_000;
+/// Tenants of each bare measurement of the grid; the best is measured again with all.
+const TENANTS_OF_A_TRIAL: usize = 2_000;
+const CELLS: [&str; 4] = ["cell-1", "cell-2", "cell-3", "cell-4"];
+/// Tenants in a transaction: 32 is the most that fits.
+const BATCHES: [usize; 3] = [8, 16, 32];
+const IN_FLIGHT: [usize; 4] = [1, 2, 4, 8];
+/// Share of the bare rate that an import is to reach.
+const SHARE_MIN: f64 = 0.8;
+
+/// The share of the bare rate that an import reaches.
+pub(crate) fn figures() -> Vec<Figure> {
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(measure())
+}
+
+async fn measure() -> Vec<Figure> {
+    let shop = Shop::small("importbench", &CELLS).await;
+    for cell in CELLS {
+        shop.edit(&format!("cells/{cell}.yaml"), "tenants: 10 ", "tenants: 1000000 ");
+    }
+    let shop = shop.applied().await;
+    let mut best = (0.0_f64, 0, 0);
+    for batch in BATCHES {
+        for in_flight in IN_FLIGHT {
+            let rate = bare(&shop, &format!("g{batch}x{in_flight}"), TENANTS_OF_A_TRIAL, batch, in_flight).await;
+            println!("  bare, {batch:>2} tenants each, {in_flight} in flight: {rate:>7.0} tenants a second");
+            if rate > best.0 {
+                best = (rate, batch, in_flight);
+            }
+        }
+    }
+    let bare = bare(&shop, "all", TENANTS, best.1, best.2).await.max(best.0);
+    let imported = import(&shop).await;
+    println!("  bare {bare:.0}, import {imported:.0} tenants a second");
+    vec![
+        Figure::at_least("import of 10,000 tenants, tenants a second", imported, bare * SHARE_MIN, "1/s"),
+        Figure::at_least("import of 10,000 tenants, share of the bare rate", imported / bare, SHARE_MIN, ""),
+    ]
+}
+
+/// Tenants a second of the whole program.
+async fn import(shop: &Shop) -> f64 {
+    let mut rows = "tenant,weight\n".to_owned();
+    (0..TENANTS).for_each(|number| writeln!(rows, "tenant-{number:06},1").expect("memory"));
+    shop.write("tenants.csv", &rows);
+    let began = Instant::now();
+    shop.run(&["tenant", "import", "tenants.csv", "--yes", "--quiet"]).await.exits(0);
+    as_f64(TENANTS) / began.elapsed().as_secs_f64()
+}
+
+/// Tenants a second of the transactions alone, which are ready when the clock starts.
+async fn bare(shop: &Shop, name: &str, tenants: usize, batch: usize, in_flight: usize) -> f64 {
+    let changes: Vec<(usize, Change)> = (0..tenants).map(|number| added(name, number, batch)).collect();
+    let transactions: Vec<Vec<TransactWriteItem>> =
+        changes.chunks(batch).map(|changes| transaction(shop, changes)).collect();
+    let client = &shop.aws.dynamodb;
+    let began = Instant::now();
+    let send = |items: Vec<TransactWriteItem>| async move {
+        client.transact_write_items().set_transact_items(Some(items)).send().await.expect("written");
+    };
+    stream::iter(transactions).map(send).buffer_unordered(in_flight).collect::<Vec<()>>().await;
+    as_f64(tenants) / began.elapsed().as_secs_f64()
+}
+
+/// What an add writes, with the number of its cell.
+fn added(name: &str, number: usize, batch: usize) -> (usize, Change) {
+    let index = number / batch % CELLS.len();
+    let place = Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None };
+    let load = CellLoad {
+        cell: CELLS[index].parse().expect("valid"),
+        state: CellState::Active,
+        place,
+        cell_type: None,
+        fence_table: Some("fences".to_owned()),
+        tenants: 0,
+        weight: 0,
+        writes: 0,
+        audit: None,
+    };
+    let target = Target { load, limits: Limits { tenants: 1_000_000, weight: None }, local: true, by_hand: false };
+    let tenant = format!("{name}-{number:06}").parse().expect("valid");
+    let actor = Actor {
+        identity: "arn:aws:iam::111122223333:user/bench".to_owned(),
+        user: "bench@bench".to_owned(),
+        ci_url: None,
+    };
+    let stamp = Stamp { at_ms: 1_700_000_000_000, actor };
+    (index, change::add(&tenant, Attributes::default(), &target, None, 0, &stamp))
+}
+
+type Item = HashMap<String, AttributeValue>;
+
+fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn number(number: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn item<const N: usize>(fields: [(&str, AttributeValue); N]) -> Item {
+    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The counters of a cell, then an entry, a record and a fence for each tenant.
+fn transaction(shop: &Shop, changes: &[(usize, Change)]) -> Vec<TransactWriteItem> {
+    let cell = CELLS[changes[0].0];
+    let mut items = vec![counters(shop, cell, changes.len())];
+    for (_, change) in changes {
+        let (entry, record) = (&change.after, &change.record);
+        let tenant = entry.tenant.as_str();
+        let body = serde_json::to_string(entry).expect("an entry");
+        let map = item([
+            ("pk", text(format!("MAP#{:02}", entry.tenant.bucket()))),
+            ("sk", text(tenant)),
+            ("body", text(body)),
+            ("cell", text(cell)),
+            ("epoch", number(entry.epoch)),
+            ("state", text(entry.state.as_str())),
+            ("version", number(entry.version)),
+            ("format", number(entry.format)),
+        ]);
+        items.push(put(format!("cellctl-{}-tenants", shop.fleet), map, "attribute_not_exists(pk)"));
+        let audit = item([
+            ("pk", text(format!("AUDIT#tenant/{tenant}"))),
+            ("sk", text("0000000001")),
+            ("body", text(&record.text)),
+            ("hash", text(record.hash.as_str())),
+            ("day", text("AUDIT#2023-11-14#0")),
+            ("at", text(format!("001700000000000#tenant/{tenant}#0000000001"))),
+        ]);
+        items.push(put(shop.control_table(), audit, "attribute_not_exists(pk)"));
+        let fence = item([
+            ("tenant", text(tenant)),
+            ("shard", number(0)),
+            ("epoch", number(entry.epoch)),
+            ("mode", text("OPEN")),
+        ]);
+        items.push(put(format!("{}-{cell}-fences", shop.fleet), fence, "attribute_not_exists(tenant)"));
+    }
+    items
+}
+
+fn put(table: String, item: Item, condition: &str) -> TransactWriteItem {
+    let put = Put::builder().table_name(table).set_item(Some(item)).condition_expression(condition);
+    TransactWriteItem::builder().put(put.build().expect("complete")).build()
+}
+
+fn counters(shop: &Shop, cell: &str, tenants: usize) -> TransactWriteItem {
+    let update = Update::builder()
+        .table_name(shop.control_table())
+        .set_key(Some(item([("pk", text("LOAD")), ("sk", text(cell))])))
+        .update_expression("ADD #tenants :tenants, #weight :tenants, #writes :writes")
+        .condition_expression("#state = :active AND #tenants <= :room")
+        .set_expression_attribute_names(Some(
+            ["tenants", "weight", "writes", "state"].map(|name| (format!("#{name}"), name.to_owned())).into(),
+        ))
+        .set_expression_attribute_values(Some(item([
+            (":tenants", number(tenants)),
+            (":writes", number(tenants)),
+            (":active", text("active")),
+            (":room", number(1_000_000 - tenants)),
+        ])));
+    TransactWriteItem::builder().update(update.build().expect("complete")).build()
+}
