@@ -10,7 +10,7 @@ const TENANTS: usize = 2_000;
 
 /// Fills the fleet, and says how long that took: the goal is that it is filled.
 pub(crate) fn figures() -> Vec<Figure> {
-    let took = tokio::runtime::Runtime::new().expect("a runtime").block_on(fill("writersbench", TENANTS));
+    let took = tokio::runtime::Runtime::new().expect("a runtime").block_on(fill("wb", TENANTS));
     println!(
         "  {WRITERS} writers: {:.1} s, {:.0} tenants a second",
         took.as_secs_f64(),
