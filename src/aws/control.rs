@@ -167,7 +167,7 @@ impl Control for ControlTable {
             0 => self.table.put(item, "attribute_not_exists(pk)", Item::new())?,
             seen => self.table.put(item, "version = :seen", values([(":seen", number(seen))]))?,
         };
-        self.write_record(&record, put, record.state, lease, audit).await?;
+        self.write_record(&record, put, record.load_state(), lease, audit).await?;
         Ok(record)
     }
 

@@ -82,6 +82,13 @@ pub struct CellRecord {
     pub version: u64,
 }
 
+impl CellRecord {
+    /// The state that placement sees: a cell whose stack has never been complete takes no tenant, whatever is said of it.
+    pub fn load_state(&self) -> CellState {
+        if self.applied.is_none() { CellState::Deleted } else { self.state }
+    }
+}
+
 /// What a cell's stack was brought to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

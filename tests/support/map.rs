@@ -8,7 +8,7 @@ use cellctl::domain::audit::{Head, Sealed, Subject};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::Entry;
-use cellctl::domain::tenant::change::{Change, FenceWrite, LoadChange, LoadGuard};
+use cellctl::domain::tenant::change::{Admission, Change, FenceWrite, LoadChange, LoadGuard};
 use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::ports::tenants::{CHANGES_MAX, EntryPage, FencePage, StoredRecord, StoredRoot, Written};
@@ -74,8 +74,10 @@ impl MapState {
         let light = |limits: &Limits| limits.weight.is_none_or(|max| weight <= signed(max));
         ours.iter().all(|change| match &change.guard {
             LoadGuard::Free => true,
-            LoadGuard::Admit(limits) => {
-                load.state == CellState::Active && tenants <= signed(limits.tenants) && light(limits)
+            LoadGuard::Admit(admission) => {
+                let Admission { limits, place, fence_table } = admission.as_ref();
+                let as_seen = load.place == *place && load.fence_table == *fence_table;
+                load.state == CellState::Active && as_seen && tenants <= signed(limits.tenants) && light(limits)
             }
             LoadGuard::Grow(limits) => light(limits),
         })
@@ -153,16 +155,19 @@ impl MapState {
         let load = self.loads.get(&record.cell);
         let seen = load.and_then(|load| load.audit.as_ref()).map_or(0, |head| head.seq);
         let empty = load.is_none_or(|load| load.tenants == 0);
-        if seen + 1 != audit.record.seq || (record.state == CellState::Deleted && !empty) {
+        let state = record.load_state();
+        if seen + 1 != audit.record.seq || (state == CellState::Deleted && !empty) {
             return false;
         }
+        let named = record.applied.as_ref().and_then(|applied| applied.outputs.get(FENCE_OUTPUT).cloned());
         let (tenants, weight, writes) = load.map_or((0, 0, 0), |l| (l.tenants, l.weight, l.writes));
         let next = CellLoad {
             cell: record.cell.clone(),
-            state: record.state,
+            state,
             place: cellctl::ops::cells::view::place_of(record),
             cell_type: record.cell_type.clone(),
-            fence_table: record.applied.as_ref().and_then(|a| a.outputs.get(FENCE_OUTPUT).cloned()),
+            fence_table: named
+                .or_else(|| load.and_then(|l| l.fence_table.clone()).filter(|_| state != CellState::Deleted)),
             tenants,
             weight,
             writes,

@@ -8,11 +8,11 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use crate::aws::dynamo::{Edit, Item, Table, key, name_of, number, number_of, text, text_of};
 use crate::domain::audit::{Head, Sealed};
 use crate::domain::fleet::Place;
-use crate::domain::ids::CellId;
+use crate::domain::ids::{AccountId, CellId};
 use crate::domain::record::{CellRecord, CellState};
-use crate::domain::tenant::change::{LoadChange, LoadGuard};
+use crate::domain::tenant::change::{Admission, LoadChange, LoadGuard};
 use crate::domain::tenant::fence::FENCE_OUTPUT;
-use crate::domain::tenant::load::{CellLoad, Limits};
+use crate::domain::tenant::load::CellLoad;
 use crate::ports::Called;
 
 /// Partition of the loads.
@@ -52,34 +52,32 @@ fn head(item: &Item) -> Option<Head> {
 }
 
 /// What a transaction does to the counters of one cell: all its changes together.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Total {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Total<'c> {
     tenants: i64,
     weight: i64,
     changes: u32,
-    admits: bool,
+    admissions: Vec<&'c Admission>,
     tenants_max: Option<u64>,
     weight_max: Option<u64>,
 }
 
-impl Total {
-    /// Nothing yet.
-    pub(super) const NONE: Self =
-        Self { tenants: 0, weight: 0, changes: 0, admits: false, tenants_max: None, weight_max: None };
-
+impl<'c> Total<'c> {
     /// Counts a change in. Of several limits the lowest holds.
-    pub(super) fn count(&mut self, change: &LoadChange) {
+    pub(super) fn count(&mut self, change: &'c LoadChange) {
         self.tenants = self.tenants.saturating_add(change.tenants);
         self.weight = self.weight.saturating_add(change.weight);
         self.changes += 1;
-        match change.guard {
+        match &change.guard {
             LoadGuard::Free => {}
-            LoadGuard::Admit(Limits { tenants, weight }) => {
-                self.admits = true;
-                self.tenants_max = lowest(self.tenants_max, Some(tenants));
-                self.weight_max = lowest(self.weight_max, weight);
+            LoadGuard::Admit(admission) => {
+                self.tenants_max = lowest(self.tenants_max, Some(admission.limits.tenants));
+                self.weight_max = lowest(self.weight_max, admission.limits.weight);
+                if !self.admissions.contains(&admission.as_ref()) {
+                    self.admissions.push(admission);
+                }
             }
-            LoadGuard::Grow(Limits { weight, .. }) => self.weight_max = lowest(self.weight_max, weight),
+            LoadGuard::Grow(limits) => self.weight_max = lowest(self.weight_max, limits.weight),
         }
     }
 
@@ -87,8 +85,8 @@ impl Total {
     pub(super) fn edit(&self, control: &Table, cell: &CellId) -> Called<TransactWriteItem> {
         let edit = Edit::default().add("tenants", number(self.tenants)).add("weight", number(self.weight));
         let mut edit = edit.add("writes", number(self.changes)).require("format", "<=", number(LOAD_FORMAT));
-        if self.admits {
-            edit = edit.require("state", "=", text(CellState::Active.as_str()));
+        for admission in &self.admissions {
+            edit = admitted(edit, admission);
         }
         let limits = [("tenants", self.tenants_max, self.tenants), ("weight", self.weight_max, self.weight)];
         for (attribute, max, difference) in limits {
@@ -99,12 +97,26 @@ impl Total {
     }
 }
 
+/// Only if the cell is active and as it was seen.
+fn admitted(edit: Edit, admission: &Admission) -> Edit {
+    let Admission { place, fence_table, .. } = admission;
+    let account = place.account.as_ref().map(AccountId::as_str);
+    let seen = [("account", account), ("roleArn", place.role_arn.as_deref()), ("fenceTable", fence_table.as_deref())];
+    let edit = edit.require("state", "=", text(CellState::Active.as_str()));
+    let edit = edit.require("region", "=", text(place.region.as_str()));
+    seen.into_iter().fold(edit, |edit, (attribute, value)| match value {
+        Some(value) => edit.require(attribute, "=", text(value)),
+        None => edit.require_absent(attribute),
+    })
+}
+
 fn lowest(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     one.into_iter().chain(other).min()
 }
 
-/// Brings a load to a record's state and place and to the end of the cell's chain; its counters are left alone. A load
-/// that is not there yet is made. State `deleted` needs a cell without tenants.
+/// Brings a load to a record's place, to a state, and to the end of the cell's chain; its counters are left alone. A load
+/// that is not there yet is made. State `deleted` needs a cell without tenants. A fence table that the stack no longer
+/// names stays known until then: the fences of the tenants in the cell must still be found.
 pub(in crate::aws) fn follow(
     control: &Table,
     record: &CellRecord,
@@ -112,13 +124,16 @@ pub(in crate::aws) fn follow(
     audit: &Sealed,
 ) -> Called<TransactWriteItem> {
     let fences = record.applied.as_ref().and_then(|applied| applied.outputs.get(FENCE_OUTPUT));
-    let edit = Edit::default()
+    let edit = match (fences, state) {
+        (None, CellState::Active | CellState::Cordoned | CellState::Draining) => Edit::default(),
+        (fences, _) => Edit::default().set("fenceTable", fences.map(|name| text(name))),
+    };
+    let edit = edit
         .set("state", Some(text(state.as_str())))
         .set("region", Some(text(record.region.as_str())))
         .set("account", record.account.as_ref().map(|account| text(account.as_str())))
         .set("roleArn", record.role_arn.as_deref().map(text))
         .set("cellType", record.cell_type.as_deref().map(text))
-        .set("fenceTable", fences.map(|name| text(name)))
         .set("format", Some(number(LOAD_FORMAT)))
         .start("tenants", number(0))
         .start("weight", number(0))

@@ -61,9 +61,9 @@ impl TenantTables {
 
     /// Loads first, then each change in turn.
     fn parts(&self, changes: &[Change]) -> Called<Vec<Part>> {
-        let mut totals: BTreeMap<&CellId, Total> = BTreeMap::new();
+        let mut totals: BTreeMap<&CellId, Total<'_>> = BTreeMap::new();
         for load in changes.iter().filter_map(|change| change.load.as_ref()) {
-            totals.entry(&load.cell).or_insert(Total::NONE).count(load);
+            totals.entry(&load.cell).or_default().count(load);
         }
         let mut parts = Vec::with_capacity(totals.len() + 3 * changes.len());
         for (cell, total) in totals {

@@ -7,6 +7,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::domain::audit::{Deed, Sealed, Stamp, Subject};
+use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest, TenantId};
 use crate::domain::snapshot::EntryLine;
 
@@ -43,14 +44,26 @@ pub struct LoadChange {
 }
 
 /// What must hold of a cell for a change of its counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoadGuard {
     /// Nothing: room is given back.
     Free,
-    /// The cell is active, and has room for it afterwards.
-    Admit(Limits),
+    /// The cell is active, as it was seen, and has room for it afterwards.
+    Admit(Box<Admission>),
     /// The cell has room for it by weight afterwards, in whatever state it is.
     Grow(Limits),
+}
+
+/// On what terms a cell takes a tenant: what was seen of it, which must still be so when the write counts. A cell that was
+/// made anew in another Region, or got another fence table, since then is another cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// What it may hold.
+    pub limits: Limits,
+    /// Where it is.
+    pub place: Place,
+    /// Its fence table.
+    pub fence_table: Option<String>,
 }
 
 /// A write of a fence: only over a lower epoch, or over itself.
@@ -75,6 +88,13 @@ pub struct Target {
     pub by_hand: bool,
 }
 
+impl Target {
+    fn admission(&self) -> LoadGuard {
+        let (place, fence_table) = (self.load.place.clone(), self.load.fence_table.clone());
+        LoadGuard::Admit(Box::new(Admission { limits: self.limits, place, fence_table }))
+    }
+}
+
 /// Adds a tenant. `before` is its tombstone, if it was there once; `epoch_floor` is the highest epoch that is known from
 /// a fence that was left behind, or 0.
 pub fn add(
@@ -93,12 +113,8 @@ pub fn add(
         "cell": cell, "epoch": epoch, "state": state, "attributes": attributes, "byHand": target.by_hand,
     });
     let deed = Deed { action: "added".to_owned(), from: before.map_or(Json::Null, summary), to };
-    let load = LoadChange {
-        cell: cell.clone(),
-        tenants: 1,
-        weight: signed(attributes.weight),
-        guard: LoadGuard::Admit(target.limits),
-    };
+    let load =
+        LoadChange { cell: cell.clone(), tenants: 1, weight: signed(attributes.weight), guard: target.admission() };
     let after = Entry {
         format: ENTRY_FORMAT,
         tenant: tenant.clone(),
@@ -129,7 +145,7 @@ pub fn restore(line: &EntryLine, target: &Target, before: Option<&Entry>, stamp:
     let cell = target.load.cell.clone();
     let to = json!({ "cell": cell, "epoch": line.epoch, "state": state, "attributes": attributes, "pin": line.pin });
     let deed = Deed { action: "restored".to_owned(), from: before.map_or(Json::Null, summary), to };
-    let guard = LoadGuard::Admit(target.limits);
+    let guard = target.admission();
     let load = LoadChange { cell: cell.clone(), tenants: 1, weight: signed(attributes.weight), guard };
     let after = Entry {
         format: ENTRY_FORMAT,

@@ -7,9 +7,18 @@ use crate::domain::record::{Applied, CellRecord, CellState, Failed, RECORD_FORMA
 use crate::domain::stack::{CHANGE_STARTS, Phase, StackEvent, StackSummary, Stuck, failures};
 use crate::ops::cells::record;
 use crate::ops::event::Outcome;
-use crate::ports::Called;
+use crate::ports::{CallError, CallErrorKind, Called};
 
 use super::execute::{Executor, Trouble};
+
+fn gone(step: &Step) -> CallError {
+    CallError {
+        kind: CallErrorKind::NotFound,
+        operation: "cloudformation:DescribeStacks",
+        subject: step.desired.stack.to_string(),
+        message: "the stack was complete a moment ago and is gone now".to_owned(),
+    }
+}
 
 impl Executor<'_> {
     /// Checks how an operation ended and records it.
@@ -38,7 +47,8 @@ impl Executor<'_> {
 
     async fn record_applied(&self, step: &Step, summary: &StackSummary) -> Called<()> {
         let detail = self.world.stacks.describe(&step.desired.place, &summary.id).await?;
-        let outputs = detail.map(|d| d.outputs).unwrap_or_default();
+        // Without its outputs the record would forget what is in the stack.
+        let outputs = detail.ok_or_else(|| gone(step))?.outputs;
         let mut record = self.record(step).await?;
         record.applied = Some(Applied {
             digest: step.desired.digest.clone(),

@@ -129,6 +129,10 @@ async fn delete_locked(
     record = close(world, record, lease).await?;
     if let Some(detail) = detail {
         let resources = world.stacks.resources(&place, &detail.summary.id).await?;
+        // Right before the call that cannot be taken back: proof that the lock is still held and that nobody has made
+        // the cell anew, however long this process was paused.
+        record = record::put(world, record, lease, "stack-delete-begun").await?;
+        refuse_changed(world, &place, &detail).await?;
         remove_stack(world, &place, &detail, name, lease.lease().token).await?;
         left_behind = still_there(world, &place, resources).await?;
     }
@@ -162,6 +166,16 @@ async fn refuse_other_account(world: &World, place: &Place, record: &CellRecord)
     }
     let message = format!("the credentials are of account {account}; the cell's stack is {}", applied.stack_id);
     Err(OpError::new(ErrorKind::Refused, message).hint("choose the AWS_PROFILE of that account"))
+}
+
+/// Refuses where somebody has changed the stack since it was looked at.
+async fn refuse_changed(world: &World, place: &Place, seen: &StackDetail) -> Result<(), OpError> {
+    let now = world.stacks.describe(place, &seen.summary.id).await?.map(|detail| detail.summary.changed_at_ms);
+    if now == Some(seen.summary.changed_at_ms) {
+        return Ok(());
+    }
+    let message = format!("stack {} has changed since it was looked at; it was not deleted", seen.summary.name);
+    Err(OpError::new(ErrorKind::Stale, message).hint("run the same command again"))
 }
 
 fn refuse_foreign(detail: &StackDetail, record: &CellRecord) -> Result<(), OpError> {

@@ -9,14 +9,24 @@ use crate::domain::ids::CellId;
 use crate::domain::record::CellRecord;
 use crate::ops::World;
 use crate::ops::lease::HeldLease;
-use crate::ports::Called;
+use crate::ports::{CallErrorKind, Called};
 
-/// Writes a record; gives it with its new version.
+/// Writes a record; gives it with its new version. Repairing the counters of a cell takes no lock and moves the end of its
+/// audit chain: where that came between, the write is made once more.
 pub async fn put(world: &World, record: CellRecord, lease: &HeldLease, action: &str) -> Called<CellRecord> {
     let before = world.control.record(&record.cell).await?;
     let from = before.as_ref().map_or(Json::Null, summary);
-    let audit = next(world, &record.cell, lease, action, from, summary(&record)).await?;
-    world.control.put_record(record, lease.lease(), &audit).await
+    let audit = next(world, &record.cell, lease, action, from.clone(), summary(&record)).await?;
+    let written = world.control.put_record(record.clone(), lease.lease(), &audit).await;
+    let Err(error) = &written else { return written };
+    if error.kind != CallErrorKind::Conflict {
+        return written;
+    }
+    let again = next(world, &record.cell, lease, action, from, summary(&record)).await?;
+    if again.record.seq == audit.record.seq {
+        return written;
+    }
+    world.control.put_record(record, lease.lease(), &again).await
 }
 
 /// Removes a record.

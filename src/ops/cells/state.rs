@@ -30,6 +30,12 @@ pub async fn set(
     if record.state == state {
         return Ok(state);
     }
+    if record.state == CellState::Deleted {
+        let message = format!("cell {name} is being deleted, or its delete was cut off");
+        return Err(OpError::new(ErrorKind::Refused, message).hint(format!(
+            "`cellctl cell delete {name}` finishes it; `cellctl cell create {name}` makes the cell anew, cordoned"
+        )));
+    }
     let before = record.state;
     let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
     let mut next = record;

@@ -98,11 +98,14 @@ impl Pair {
     /// Gives a cell another state.
     async fn change_state(&mut self) {
         let cell = self.rng.usize(..CELLS.len());
-        let before = self.records[cell].state;
+        let before = self.records[cell].clone();
         let states = [CellState::Active, CellState::Active, CellState::Cordoned, CellState::Deleted];
         self.records[cell].state = states[self.rng.usize(..states.len())];
+        // Now and then the stack no longer names its fence table.
+        let fences = self.fences[cell].clone().filter(|_| self.rng.u8(..4) > 0);
+        self.records[cell].applied = record(CELLS[cell].0, fences.as_ref()).applied;
         if !self.put_record(cell).await {
-            self.records[cell].state = before;
+            self.records[cell] = before;
         }
     }
 
@@ -187,6 +190,13 @@ impl Pair {
         let mut load = self.memory.loads[&name.parse::<CellId>().expect("valid")].clone();
         if self.rng.u8(..20) == 0 {
             load.cell = "nowhere".parse().expect("valid");
+        }
+        // As it may have been when somebody looked at it long ago.
+        if self.rng.u8(..12) == 0 {
+            load.fence_table = None;
+        }
+        if self.rng.u8(..12) == 0 {
+            load.place.region = "us-east-1".parse().expect("valid");
         }
         Target { limits: limits(&load.cell), load, local: self.rng.u8(..4) > 0, by_hand: self.rng.bool() }
     }

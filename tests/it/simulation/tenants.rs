@@ -7,18 +7,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cellctl::domain::audit::{Actor, Record};
+use cellctl::domain::audit::{Actor, Record, Stamp};
 use cellctl::domain::definition::CellSpec;
 use cellctl::domain::fleet::{Cell, Fleet, Place};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
-use cellctl::domain::record::CellState;
-use cellctl::domain::tenant::fence::FenceMode;
+use cellctl::domain::record::{Applied, CellRecord, CellState, RECORD_FORMAT};
+use cellctl::domain::tenant::change::{self, Target};
+use cellctl::domain::tenant::fence::{FENCE_OUTPUT, FenceMode};
 use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::placement::{Candidate, Wish, allowed_regions};
 use cellctl::domain::tenant::{Attributes, EntryState};
+use cellctl::ops::lease::{Claim, HeldLease};
 use cellctl::ops::tenants::add::AddRequest;
 use cellctl::ops::tenants::{Desk, Did};
 use cellctl::ops::{ErrorKind, OpError, World};
+use cellctl::ports::tenants::Written;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -326,6 +329,108 @@ async fn residency_has_no_override() {
     add.to = None;
     carry_out(&sim.world(), &fleet, &Deed::Add(add)).await.expect("placed by itself");
     assert_eq!(sim.with_map(|map| map.entries[&tenant("acme")].cell.to_string()), "far-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_that_is_not_as_it_was_seen_takes_nobody() {
+    let fleet = fleet();
+    let sim = provisioned();
+    let cell: CellId = "cell-1".parse().expect("valid");
+    let load = sim.with_map(|map| map.loads[&cell].clone());
+    let limits = Candidate::of(fleet.cell(&cell).expect("defined"), Some(&load)).limits;
+    let stamp = Stamp { at_ms: 0, actor: actor() };
+    let target = Target { load, limits, local: true, by_hand: false };
+    let late = change::add(&tenant("acme"), Attributes::default(), &target, None, 0, &stamp);
+    let place = place("us-east-1");
+    for meddle in [
+        (|load, _| load.fence_table = Some("another".to_owned())) as fn(&mut CellLoad, &Place),
+        |load, _| load.fence_table = None,
+        |load, place| load.place = place.clone(),
+        |load, _| load.state = CellState::Draining,
+    ] {
+        let sim = provisioned();
+        sim.with_map(|map| meddle(map.loads.get_mut(&cell).expect("a cell"), &place));
+        let written = sim.world().map.write(std::slice::from_ref(&late)).await.expect("answered");
+        assert_eq!(written, Written::CellRefused(cell.clone()));
+    }
+    assert_eq!(sim.world().map.write(&[late]).await.expect("answered"), Written::Done);
+}
+
+/// A record of a cell, as an apply leaves it.
+fn record(cell: &str, applied: bool, state: CellState) -> CellRecord {
+    let applied = applied.then(|| Applied {
+        digest: Digest::of(b"all"),
+        template: Digest::of(b"template"),
+        stack_id: "arn:stack".to_owned(),
+        changed_at_ms: 0,
+        plan: "plan".to_owned(),
+        at_ms: 0,
+        outputs: BTreeMap::from([(FENCE_OUTPUT.to_owned(), format!("shop-{cell}-fences"))]),
+    });
+    CellRecord {
+        format: RECORD_FORMAT,
+        cell: cell.parse().expect("valid"),
+        state,
+        stack: format!("shop-{cell}").parse().expect("valid"),
+        region: HOME.parse().expect("valid"),
+        account: None,
+        role_arn: None,
+        cell_type: None,
+        template: "plain".to_owned(),
+        applied,
+        failed: None,
+        version: 0,
+    }
+}
+
+/// Writes a record as an operation under the lock does.
+async fn put_record(sim: &Sim, record: CellRecord) -> CellRecord {
+    let world = sim.world();
+    let claim = Claim { actor: actor(), purpose: "a test".to_owned() };
+    let lease = HeldLease::take(world.control.clone(), world.clock.clone(), &claim).await.expect("free");
+    let written = cellctl::ops::cells::record::put(&world, record, &lease, "tested").await.expect("written");
+    lease.release().await.expect("released");
+    written
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_whose_create_failed_takes_nobody() {
+    let fleet = fleet();
+    let sim = Sim::new();
+    let failed = put_record(&sim, record("cell-1", false, CellState::Active)).await;
+    let add = Deed::Add(request("acme", Some("cell-1")));
+    let error = carry_out(&sim.world(), &fleet, &add).await.expect_err("there is no stack");
+    assert!(error.message.contains("not been provisioned"), "{error}");
+    let complete = CellRecord { version: failed.version, ..record("cell-1", true, CellState::Active) };
+    put_record(&sim, complete).await;
+    carry_out(&sim.world(), &fleet, &add).await.expect("now there is one");
+    sim.with_map(|map| check_settled(map, "after the create"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_no_longer_names_its_fences_still_has_them() {
+    let fleet = fleet();
+    let sim = Sim::new();
+    let complete = put_record(&sim, record("cell-1", true, CellState::Active)).await;
+    carry_out(&sim.world(), &fleet, &Deed::Add(request("acme", Some("cell-1")))).await.expect("added");
+    let mut silent = complete;
+    silent.applied.as_mut().expect("applied").outputs.clear();
+    put_record(&sim, silent).await;
+    carry_out(&sim.world(), &fleet, &Deed::Remove(tenant("acme"))).await.expect("removed");
+    sim.with_map(|map| check_settled(map, "after the removal"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_that_is_being_deleted_is_not_brought_back_by_a_word() {
+    let fleet = fleet();
+    let sim = Sim::new();
+    put_record(&sim, record("cell-1", true, CellState::Deleted)).await;
+    let cell = "cell-1".parse().expect("valid");
+    let claim = Claim { actor: actor(), purpose: "a test".to_owned() };
+    for state in [CellState::Active, CellState::Cordoned] {
+        let set = cellctl::ops::cells::state::set(&sim.world(), &fleet, &cell, state, &claim).await;
+        assert_eq!(set.expect_err("refused").kind, ErrorKind::Refused);
+    }
 }
 
 fn deeds() -> impl Strategy<Value = Deed> {

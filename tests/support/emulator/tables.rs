@@ -129,13 +129,13 @@ pub(crate) fn record(cell: &str, fences: Option<&FenceTable>) -> CellRecord {
         role_arn: None,
         cell_type: Some("shared".to_owned()),
         template: "plain".to_owned(),
-        applied: fences.map(applied),
+        applied: Some(applied(fences)),
         failed: None,
         version: 0,
     }
 }
 
-fn applied(fences: &FenceTable) -> Applied {
+fn applied(fences: Option<&FenceTable>) -> Applied {
     Applied {
         digest: Digest::of(b"all"),
         template: Digest::of(b"template"),
@@ -143,7 +143,7 @@ fn applied(fences: &FenceTable) -> Applied {
         changed_at_ms: 0,
         plan: "plan".to_owned(),
         at_ms: 0,
-        outputs: std::iter::once((FENCE_OUTPUT.to_owned(), fences.name.clone())).collect(),
+        outputs: fences.iter().map(|fences| (FENCE_OUTPUT.to_owned(), fences.name.clone())).collect(),
     }
 }
 
