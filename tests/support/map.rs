@@ -53,7 +53,8 @@ impl MapState {
         let changed = changes.iter().find(|change| self.has_changed(change));
         let cells: BTreeSet<&CellId> = changes.iter().filter_map(|change| Some(&change.load.as_ref()?.cell)).collect();
         let full = cells.into_iter().find(|cell| !self.takes(cell, changes));
-        let ahead = changes.iter().find(|change| change.fence.as_ref().is_some_and(|write| !self.may_write(write)));
+        let ahead =
+            changes.iter().find(|change| change.fence.as_ref().is_some_and(|write| !self.may_write_first(write)));
         let changed = changed.map(|change| Written::EntryChanged(tenant(change)));
         let full = full.map(|cell| Written::CellRefused(cell.clone()));
         changed.or(full).or(ahead.map(|change| Written::FenceAhead(tenant(change))))
@@ -96,6 +97,12 @@ impl MapState {
             hash: record.hash.to_string(),
         };
         self.chains.entry(stored.subject.clone()).or_default().insert(stored.seq, stored);
+    }
+
+    /// As part of a transaction: below epoch 1 there is nothing.
+    fn may_write_first(&self, write: &FenceWrite) -> bool {
+        let there = self.fences.contains_key(&(write.table.clone(), write.fence.tenant.clone()));
+        self.may_write(write) && (write.fence.epoch > 1 || !there)
     }
 
     fn may_write(&self, write: &FenceWrite) -> bool {
