@@ -94,7 +94,9 @@ pub struct Report {
     pub fences: u64,
     /// Tenants that were being added, removed or changed all the while.
     pub under_way: u64,
-    /// Cells whose tenants could not be counted, because they changed meanwhile.
+    /// How often the tenants were counted: again, where counters differed or changed meanwhile.
+    pub passes: u64,
+    /// Cells whose tenants could not be counted, because they kept changing.
     pub uncounted: Vec<CellId>,
     /// How often each code was found.
     pub tallies: BTreeMap<&'static str, Tally>,

@@ -60,6 +60,8 @@ struct State {
     stacks: BTreeMap<String, Stack>,
     records: BTreeMap<CellId, CellRecord>,
     map: MapState,
+    /// An entry as it was, which the next query of its bucket still shows.
+    behind: Option<Entry>,
     lease: Option<Lease>,
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
@@ -142,6 +144,11 @@ impl Sim {
     /// Looks at, or tampers with, the tables of the map.
     pub(crate) fn with_map<T>(&self, work: impl FnOnce(&mut MapState) -> T) -> T {
         work(&mut self.state().map)
+    }
+
+    /// The next query of its bucket shows this entry as it was: DynamoDB isolates a query from a transaction by the item.
+    pub(crate) fn shows_once(&self, old: Entry) {
+        self.state().behind = Some(old);
     }
 
     /// Whether the lock can be written.
@@ -488,7 +495,16 @@ impl TenantMap for Sim {
     }
 
     async fn page(&self, bucket: u8, after: Option<&TenantId>, limit: u32, cell: Option<&CellId>) -> Called<EntryPage> {
-        self.call("Query", |state, _| Ok(state.map.page(bucket, after, limit, cell))).await
+        self.call("Query", |state, _| {
+            let mut page = state.map.page(bucket, after, limit, cell);
+            let behind = state.behind.take_if(|old| old.tenant.bucket() == bucket);
+            for entry in &mut page.entries {
+                let old = behind.as_ref().filter(|old| old.tenant == entry.tenant);
+                old.into_iter().for_each(|old| entry.clone_from(old));
+            }
+            Ok(page)
+        })
+        .await
     }
 
     async fn loads(&self) -> Called<Vec<CellLoad>> {

@@ -29,6 +29,14 @@ pub(super) struct Count {
     pub(super) writes: u64,
 }
 
+impl Count {
+    /// Counts a tenant in.
+    pub(super) fn add(&mut self, entry: &Entry) {
+        self.tenants += 1;
+        self.weight = self.weight.saturating_add(weight(entry));
+    }
+}
+
 pub(super) type Counts = BTreeMap<CellId, Count>;
 
 /// The scan as it goes.
@@ -108,9 +116,7 @@ impl Scan<'_> {
             return;
         }
         self.report.tenants += 1;
-        let count = self.counts.entry(entry.cell.clone()).or_default();
-        count.tenants += 1;
-        count.weight = count.weight.saturating_add(weight(entry));
+        self.counts.entry(entry.cell.clone()).or_default().add(entry);
     }
 
     /// Whether the fences of a cell are there to be looked at.
