@@ -45,6 +45,7 @@ fn finding(told: &Told, style: Style) -> String {
 fn summary(report: &Report, style: Style) -> String {
     let seen = format!("{} tenants in {} cells, {} fences", report.tenants, report.cells, report.fences);
     match (report.found(), report.left()) {
+        (0, _) if !report.uncounted.is_empty() => format!("{seen}: nothing was found, but not all could be counted"),
         (0, _) => format!("{} {seen}: nothing is wrong", style.good("ok")),
         (found, 0) => format!("{seen}: {found} found, all repaired"),
         (found, left) => format!("{seen}: {found} found, {} repaired, {left} left", found - left),

@@ -115,9 +115,13 @@ impl Report {
         self.tallies.values().map(|tally| tally.found).sum()
     }
 
-    /// The exit code: 1 where findings are left.
+    /// The exit code, as documented: 1 where findings are left, 9 where cells could not be counted.
     pub fn exit_code(&self) -> u8 {
-        u8::from(self.left() > 0)
+        match (self.left() > 0, self.uncounted.is_empty()) {
+            (true, _) => 1,
+            (false, false) => 9,
+            (false, true) => 0,
+        }
     }
 
     fn add(&mut self, told: Told) {

@@ -346,6 +346,35 @@ async fn a_query_that_is_behind_a_transaction_sets_no_counter_wrong() {
     }
 }
 
+/// Changes a tenant's weight all the time, as a map does that is in use.
+async fn keep_changing(sim: &Sim) -> Report {
+    loop {
+        for _ in 0..50 {
+            sim.with_map(|map| {
+                entry(map, "acme").attributes.weight += 1;
+                load(map, "cell-1").weight += 1;
+                load(map, "cell-1").writes += 1;
+            });
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_that_could_not_be_counted_is_not_said_to_be_in_order() {
+    let sim = orderly().await;
+    let report = tokio::select! {
+        report = run(&sim, true) => report,
+        never = keep_changing(&sim) => never,
+    };
+    assert_eq!((codes(&report), report.exit_code()), (vec![], 9), "{report:?}");
+    assert_eq!((report.uncounted.as_slice(), report.passes), ([cell("cell-1")].as_slice(), 4));
+    let text = cellctl::output::map_verify::text(&report, cellctl::output::Style::new(false));
+    assert!(!text.contains("ok") && !text.contains("nothing is wrong"), "{text}");
+    assert!(text.contains("cell-1 could not be counted"), "{text}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_repair_may_lose_any_answer_or_die_at_any_call() {
     let spoil = |map: &mut MapState| {
