@@ -87,7 +87,7 @@ fn tables(tenants: usize) -> MapState {
             entry = write(&mut map, heavier(&entry, at_ms));
         }
         if number % 5 == 0 {
-            write(&mut map, change::remove(&entry, None, &stamp(at_ms)));
+            write(&mut map, change::remove(&entry, None, 0, &stamp(at_ms)));
         }
     }
     map

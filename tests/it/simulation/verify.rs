@@ -101,7 +101,7 @@ fn cut_off(map: &mut MapState, name: &str, state: EntryState) {
     entry.changed_at_ms -= STUCK_AFTER_MS;
 }
 
-const SAFE: [Corruption; 9] = [
+const SAFE: [Corruption; 10] = [
     ("fence-missing", |map| drop(map.fences.remove(&(table(map, "cell-1"), tenant("acme"))))),
     ("fence-missing", |map| drop(map.fences.remove(&(table(map, "far-1"), tenant("hooli"))))),
     ("fence-behind", |map| entry(map, "acme").epoch = 5),
@@ -114,6 +114,8 @@ const SAFE: [Corruption; 9] = [
         cut_off(map, "hooli", EntryState::Closing);
         entry(map, "hooli").epoch += 1;
     }),
+    // Its fence is still open in the same epoch.
+    ("stuck-closing", |map| cut_off(map, "hooli", EntryState::Closing)),
     ("counters-differ", |map| load(map, "cell-1").tenants = 7),
     ("counters-differ", |map| load(map, "cell-2").weight = -2),
     ("fence-elsewhere", |map| put_fence(map, "cell-2", "umbrella", 1, FenceMode::Open)),

@@ -3,7 +3,7 @@
 //! Owns: what CloudFormation and the control table do, as far as an apply can tell. Constraint kept: a run depends on
 //! the chosen fault alone, so that a failure can be repeated by its number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ struct State {
     map: MapState,
     /// An entry as it was, which the next query of its bucket still shows.
     behind: Option<Entry>,
+    /// Fence tables that were deleted.
+    gone: BTreeSet<FenceTable>,
     lease: Option<Lease>,
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
@@ -149,6 +151,11 @@ impl Sim {
     /// The next query of its bucket shows this entry as it was: DynamoDB isolates a query from a transaction by the item.
     pub(crate) fn shows_once(&self, old: Entry) {
         self.state().behind = Some(old);
+    }
+
+    /// Somebody deletes a cell's fence table.
+    pub(crate) fn drop_table(&self, table: FenceTable) {
+        self.state().gone.insert(table);
     }
 
     /// Whether the lock can be written.
@@ -476,6 +483,10 @@ impl Control for Sim {
     }
 }
 
+fn there(state: &State, table: &FenceTable, operation: &'static str) -> Called<()> {
+    if state.gone.contains(table) { Err(missing(operation)) } else { Ok(()) }
+}
+
 fn fenced(state: &State, lease: &Lease) -> Called<()> {
     if state.lease.as_ref().is_some_and(|l| l.token == lease.token) {
         return Ok(());
@@ -516,7 +527,12 @@ impl TenantMap for Sim {
     }
 
     async fn write(&self, changes: &[Change]) -> Called<Written> {
-        self.call("TransactWriteItems", |state, _| Ok(state.map.write(changes))).await
+        self.call("TransactWriteItems", |state, _| {
+            let mut tables = changes.iter().filter_map(|change| Some(&change.fence.as_ref()?.table));
+            tables.try_for_each(|table| there(state, table, "TransactWriteItems"))?;
+            Ok(state.map.write(changes))
+        })
+        .await
     }
 
     async fn correct(&self, seen: &CellLoad, tenants: i64, weight: i64, record: &Sealed) -> Called<bool> {
@@ -527,15 +543,20 @@ impl TenantMap for Sim {
 #[async_trait]
 impl Fences for Sim {
     async fn fences(&self, table: &FenceTable, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Fence>> {
-        self.call("BatchGetItem", |state, _| Ok(state.map.fences_of(table, tenants))).await
+        let find = |state: &State| state.map.fences_of(table, tenants);
+        self.call("BatchGetItem", |state, _| there(state, table, "BatchGetItem").map(|()| find(state))).await
     }
 
     async fn put(&self, write: &FenceWrite) -> Called<bool> {
-        self.call("PutItem", |state, _| Ok(state.map.put_fence(write))).await
+        self.call("PutItem", |state, _| {
+            there(state, &write.table, "PutItem")?;
+            Ok(state.map.put_fence(write))
+        })
+        .await
     }
 
     async fn page(&self, table: &FenceTable, _: Option<&str>) -> Called<FencePage> {
-        self.call("Scan", |state, _| Ok(state.map.fence_page(table))).await
+        self.call("Scan", |state, _| there(state, table, "Scan").map(|()| state.map.fence_page(table))).await
     }
 }
 
