@@ -207,10 +207,11 @@ pub fn unpin(before: &Entry, stamp: &Stamp) -> Change {
     finish(Some(before), after, stamp, deed, None, None)
 }
 
-/// Removes a tenant whose cell has no fences, or whose fence can be written in the same transaction.
-pub fn remove(before: &Entry, fences: Option<FenceTable>, stamp: &Stamp) -> Change {
+/// Removes a tenant whose cell has no fences, or whose fence can be written in the same transaction. `epoch_floor` is the
+/// epoch of its fence, or 0.
+pub fn remove(before: &Entry, fences: Option<FenceTable>, epoch_floor: u64, stamp: &Stamp) -> Change {
     let mut after = before.clone();
-    after.epoch += 1;
+    after.epoch = epoch_above(before, epoch_floor);
     after.state = EntryState::Removed;
     after.pin = None;
     let deed = Deed { action: "removed".to_owned(), from: summary(before), to: summary(&after) };
@@ -218,13 +219,19 @@ pub fn remove(before: &Entry, fences: Option<FenceTable>, stamp: &Stamp) -> Chan
     finish(Some(before), after, stamp, deed, Some(given_back(before)), fence)
 }
 
-/// Begins to remove a tenant whose fence is in another account or Region: the fence is closed next.
-pub fn begin_removal(before: &Entry, stamp: &Stamp) -> Change {
+/// Begins to remove a tenant whose fence is in another account or Region: the fence is closed next. Begins again where the
+/// fence turns out to be ahead. `epoch_floor` is the epoch of the fence, or 0.
+pub fn begin_removal(before: &Entry, epoch_floor: u64, stamp: &Stamp) -> Change {
     let mut after = before.clone();
-    after.epoch += 1;
+    after.epoch = epoch_above(before, epoch_floor);
     after.state = EntryState::Closing;
     let deed = Deed { action: "removal-begun".to_owned(), from: summary(before), to: summary(&after) };
     finish(Some(before), after, stamp, deed, None, None)
+}
+
+/// The epoch after that of an entry and that of its fence. At the end of all numbers it stays, and the fence refuses it.
+fn epoch_above(entry: &Entry, epoch_floor: u64) -> u64 {
+    entry.epoch.max(epoch_floor).saturating_add(1)
 }
 
 /// Ends a removal whose fence is closed.

@@ -94,7 +94,9 @@ pub struct Report {
     pub fences: u64,
     /// Tenants that were being added, removed or changed all the while.
     pub under_way: u64,
-    /// Cells whose tenants could not be counted, because they changed meanwhile.
+    /// How often the tenants were counted: again, where counters differed or changed meanwhile.
+    pub passes: u64,
+    /// Cells whose tenants could not be counted, because they kept changing, or because entries cannot be read.
     pub uncounted: Vec<CellId>,
     /// How often each code was found.
     pub tallies: BTreeMap<&'static str, Tally>,
@@ -113,9 +115,13 @@ impl Report {
         self.tallies.values().map(|tally| tally.found).sum()
     }
 
-    /// The exit code: 1 where findings are left.
+    /// The exit code, as documented: 1 where findings are left, 9 where cells could not be counted.
     pub fn exit_code(&self) -> u8 {
-        u8::from(self.left() > 0)
+        match (self.left() > 0, self.uncounted.is_empty()) {
+            (true, _) => 1,
+            (false, false) => 9,
+            (false, true) => 0,
+        }
     }
 
     fn add(&mut self, told: Told) {
@@ -142,13 +148,15 @@ struct Cells {
     loads: BTreeMap<CellId, CellLoad>,
     /// Those whose fences cannot be read; each is told once.
     unreadable: BTreeSet<CellId>,
+    /// False where an entry cannot be read: nobody knows then which cell it counts in.
+    are_countable: bool,
 }
 
 /// Checks the map. With `repair`, whoever that is repairs what is safe.
 pub async fn verify(world: &World, fleet: &Fleet, repair: Option<&Actor>) -> Result<Report, OpError> {
     let inspector = Inspector { world, fleet, desk: repair.map(|actor| Desk { world, fleet, actor }) };
     let loads = world.map.loads().await?.into_iter().map(|load| (load.cell.clone(), load)).collect();
-    let mut cells = Cells { loads, unreadable: BTreeSet::new() };
+    let mut cells = Cells { loads, unreadable: BTreeSet::new(), are_countable: true };
     let mut report = Report { cells: cells.loads.len() as u64, ..Report::default() };
     let counts = inspector.entries(&mut cells, &mut report).await?;
     inspector.counters(&cells, &counts, &mut report).await?;

@@ -175,8 +175,8 @@ impl Pair {
             (EntryState::Closing, 0..4) => change::end_removal(entry, stamp),
             (_, 0) => change::pin(entry, Some("for a reason".to_owned()), stamp),
             (_, 1) => change::unpin(entry, stamp),
-            (_, 2) => change::begin_removal(entry, stamp),
-            (_, 3) => change::remove(entry, fences, stamp),
+            (_, 2) => change::begin_removal(entry, self.rng.u64(..3), stamp),
+            (_, 3) => change::remove(entry, fences, self.rng.u64(..3), stamp),
             _ => {
                 let attributes = Attributes { weight: self.rng.u64(1..9), ..Attributes::default() };
                 change::set(entry, attributes, limits, stamp)

@@ -13,7 +13,7 @@ use cellctl::domain::fleet::{Cell, Fleet, Place};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
 use cellctl::domain::record::{Applied, CellRecord, CellState, RECORD_FORMAT};
 use cellctl::domain::tenant::change::{self, Target};
-use cellctl::domain::tenant::fence::{FENCE_OUTPUT, FenceMode};
+use cellctl::domain::tenant::fence::{FENCE_OUTPUT, FenceMode, FenceTable};
 use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::placement::{Candidate, Wish, allowed_regions};
 use cellctl::domain::tenant::{Attributes, EntryState};
@@ -247,6 +247,69 @@ async fn an_add_that_is_struck_anywhere_is_finished_by_the_same_command() {
 async fn a_removal_that_is_struck_anywhere_is_finished_by_the_same_command() {
     for to in ["cell-1", "far-1"] {
         struck_everywhere(&[Deed::Add(request("acme", Some(to)))], &Deed::Remove(tenant("acme"))).await;
+    }
+}
+
+/// Where a tenant's fence is.
+fn fence_key(map: &MapState, name: &str) -> (FenceTable, TenantId) {
+    let cell = &map.entries[&tenant(name)].cell;
+    (map.loads[cell].fences().expect("fences"), tenant(name))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_fence_is_ahead_of_a_restored_map_can_be_removed() {
+    let fleet = fleet();
+    for (to, state) in [("cell-1", EntryState::Active), ("far-1", EntryState::Active), ("far-1", EntryState::Closing)] {
+        let when = format!("{to} {}", state.as_str());
+        let sim = provisioned();
+        carry_out(&sim.world(), &fleet, &Deed::Add(request("acme", Some(to)))).await.expect("added");
+        sim.with_map(|map| {
+            let key = fence_key(map, "acme");
+            map.fences.get_mut(&key).expect("a fence").epoch = 3;
+            map.entries.get_mut(&tenant("acme")).expect("an entry").state = state;
+        });
+        carry_out(&sim.world(), &fleet, &Deed::Remove(tenant("acme"))).await.expect("removed");
+        sim.with_map(|map| check_always(map, &fleet, &when));
+        sim.with_map(|map| check_settled(map, &when));
+        assert_eq!(sim.with_map(|map| map.entries[&tenant("acme")].epoch), 4, "{when}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fence_that_a_move_holds_keeps_its_tenant() {
+    let fleet = fleet();
+    for to in ["cell-1", "far-1"] {
+        let sim = provisioned();
+        carry_out(&sim.world(), &fleet, &Deed::Add(request("acme", Some(to)))).await.expect("added");
+        let fence = sim.with_map(|map| {
+            let key = fence_key(map, "acme");
+            let fence = map.fences.get_mut(&key).expect("a fence");
+            (fence.epoch, fence.mode) = (2, FenceMode::Sealed);
+            fence.clone()
+        });
+        let before = sim.with_map(|map| map.entries[&tenant("acme")].clone());
+        let error = carry_out(&sim.world(), &fleet, &Deed::Remove(tenant("acme"))).await.expect_err("a move");
+        assert_eq!(error.kind, ErrorKind::Refused, "{to}");
+        sim.with_map(|map| {
+            assert_eq!(map.entries[&tenant("acme")], before, "{to}");
+            assert_eq!(map.fences[&fence_key(map, "acme")], fence, "{to}");
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_fence_table_is_gone_can_be_removed() {
+    let fleet = fleet();
+    for (to, state) in [("cell-1", EntryState::Active), ("far-1", EntryState::Active), ("far-1", EntryState::Closing)] {
+        let sim = provisioned();
+        carry_out(&sim.world(), &fleet, &Deed::Add(request("acme", Some(to)))).await.expect("added");
+        let (table, _) = sim.with_map(|map| fence_key(map, "acme"));
+        sim.drop_table(table);
+        sim.with_map(|map| map.entries.get_mut(&tenant("acme")).expect("an entry").state = state);
+        carry_out(&sim.world(), &fleet, &Deed::Remove(tenant("acme"))).await.expect("removed");
+        let is = sim.with_map(|map| map.entries[&tenant("acme")].state);
+        assert_eq!(is, EntryState::Removed, "{to} {}", state.as_str());
+        sim.with_map(|map| check_chains(map, to));
     }
 }
 
