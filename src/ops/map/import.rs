@@ -4,6 +4,7 @@
 //! write is a conditional transaction, and one in doubt is read back, so that the same import may be run any number of
 //! times, from any point at which an earlier one ended.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use crate::domain::ids::TenantId;
 use crate::domain::snapshot::EntryLine;
 use crate::domain::tenant::change::{self, Change};
+use crate::domain::tenant::fence::FenceTable;
 use crate::domain::tenant::{Entry, EntryState};
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::tenants::Desk;
@@ -20,7 +22,7 @@ use crate::ports::tenants::{CHANGES_MAX, Written};
 use crate::ports::{CallErrorKind, Called};
 
 use super::file::Snapshot;
-use super::judge::{Cells, Judged, judge};
+use super::judge::{Cells, Judged, is_ahead, judge};
 
 pub use super::judge::{Left, Why};
 
@@ -147,24 +149,49 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    /// Compares a chunk with the map, and takes room for what is missing.
+    /// Compares a chunk with the map and with the fences, and takes room for what is missing.
     async fn look(&self, chunk: Vec<EntryLine>, cells: &mut Cells<'_>) -> Called<Work> {
         let names: Vec<TenantId> = chunk.iter().map(|line| line.tenant.clone()).collect();
         let mut known = self.desk.world.map.entries(&names).await?;
-        let mut work = Work::default();
+        let (mut work, mut missing) = (Work::default(), Vec::new());
         for line in chunk {
             let before = known.remove(&line.tenant);
             match judge(&line, before.as_ref()) {
                 Judged::Equal => work.tally.equal += 1,
                 Judged::Unopened(entry) => work.unopened.push(*entry),
                 Judged::Left(why) => work.tally.leave(&line, why),
-                Judged::Missing => match cells.take(&line) {
-                    Ok(()) => work.missing.push(Planned { line, before }),
-                    Err(why) => work.tally.leave(&line, why),
-                },
+                Judged::Missing => missing.push(Planned { line, before }),
+            }
+        }
+        let ahead = self.fences_ahead(&missing, cells).await?;
+        for Planned { line, before } in missing {
+            let fits = if ahead.contains(&line.tenant) { Err(Why::FenceAhead) } else { cells.take(&line) };
+            match fits {
+                Ok(()) => work.missing.push(Planned { line, before }),
+                Err(why) => work.tally.leave(&line, why),
             }
         }
         Ok(work)
+    }
+
+    /// Tenants whose fences, which their transactions do not reach, tell of a later time than the snapshot. The map may
+    /// have lost what it knew of that, and once the entry is written it is too late to find out.
+    async fn fences_ahead(&self, missing: &[Planned], cells: &Cells<'_>) -> Called<BTreeSet<TenantId>> {
+        let mut tables: BTreeMap<FenceTable, Vec<&EntryLine>> = BTreeMap::new();
+        for Planned { line, .. } in missing {
+            if let Some(table) = cells.fences_apart(line) {
+                tables.entry(table).or_default().push(line);
+            }
+        }
+        let ahead = stream::iter(tables).map(|(table, lines)| async move {
+            let names: Vec<TenantId> = lines.iter().map(|line| line.tenant.clone()).collect();
+            let fences = self.desk.world.fences.fences(&table, &names).await?;
+            let is_ahead = |line: &&&EntryLine| fences.get(&line.tenant).is_some_and(|fence| is_ahead(fence, line));
+            let ahead: Vec<TenantId> = lines.iter().filter(is_ahead).map(|line| line.tenant.clone()).collect();
+            Called::Ok(ahead)
+        });
+        let ahead: Vec<Vec<TenantId>> = ahead.buffer_unordered(LANES).try_collect().await?;
+        Ok(ahead.into_iter().flatten().collect())
     }
 
     async fn carry_out(&self, work: Work, cells: &Cells<'_>) -> Result<Tally, OpError> {
