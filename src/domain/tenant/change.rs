@@ -85,7 +85,7 @@ pub fn add(
     epoch_floor: u64,
     stamp: &Stamp,
 ) -> Change {
-    let epoch = before.map_or(0, |entry| entry.epoch).max(epoch_floor) + 1;
+    let epoch = before.map_or(0, |entry| entry.epoch).max(epoch_floor).saturating_add(1);
     let fences = target.load.fences();
     let state = if fences.is_some() && !target.local { EntryState::Opening } else { EntryState::Active };
     let cell = target.load.cell.clone();
@@ -194,7 +194,7 @@ pub fn unpin(before: &Entry, stamp: &Stamp) -> Change {
 /// Removes a tenant whose cell has no fences, or whose fence can be written in the same transaction.
 pub fn remove(before: &Entry, fences: Option<FenceTable>, stamp: &Stamp) -> Change {
     let mut after = before.clone();
-    after.epoch += 1;
+    after.epoch = before.epoch.saturating_add(1);
     after.state = EntryState::Removed;
     after.pin = None;
     let deed = Deed { action: "removed".to_owned(), from: summary(before), to: summary(&after) };
@@ -205,7 +205,7 @@ pub fn remove(before: &Entry, fences: Option<FenceTable>, stamp: &Stamp) -> Chan
 /// Begins to remove a tenant whose fence is in another account or Region: the fence is closed next.
 pub fn begin_removal(before: &Entry, stamp: &Stamp) -> Change {
     let mut after = before.clone();
-    after.epoch += 1;
+    after.epoch = before.epoch.saturating_add(1);
     after.state = EntryState::Closing;
     let deed = Deed { action: "removal-begun".to_owned(), from: summary(before), to: summary(&after) };
     finish(Some(before), after, stamp, deed, None, None)
