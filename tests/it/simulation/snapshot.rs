@@ -22,6 +22,7 @@ use cellctl::ops::map::stream::{Entries, Wanted};
 use cellctl::ops::tenants::Desk;
 use cellctl::ops::tenants::add::AddRequest;
 use cellctl::ops::{ErrorKind, OpError};
+use cellctl::ports::tenants::Written;
 use tokio::sync::watch;
 
 use super::tenants::{actor, check_always, check_settled, fleet, provisioned};
@@ -324,6 +325,35 @@ async fn a_removal_that_had_begun_comes_back_where_it_can_be_finished() {
         }
         sim.with_map(|map| check_settled(map, &when));
     }
+}
+
+/// A batch is written and its answer lost; before it is read back, somebody finishes one of its tenants.
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_answer_was_lost_is_finished_although_somebody_was_at_it() {
+    let source = provisioned();
+    for tenant in ["acme", "beta", "gamma"] {
+        add(&source, tenant, "far-1", 3).await;
+    }
+    let (bytes, _) = exported(&source).await;
+    let sim = provisioned();
+    let struck = sim.with_fault(4, Fault::LostAnswer);
+    let somebody = async {
+        while sim.with_map(|map| map.entries.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+        let beta = sim_entry(&sim, "beta");
+        let table = sim.with_map(|map| map.loads[&beta.cell].fences().expect("a table"));
+        assert!(sim.with_map(|map| map.put_fence(&change::open(table, &beta))));
+        let opened = change::opened(&beta, &Stamp { at_ms: 1, actor: actor() });
+        assert_eq!(sim.with_map(|map| map.write(&[opened])), Written::Done);
+    };
+    let (done, ()) = tokio::join!(restore(&struck, &bytes), somebody);
+    let done = done.expect("restored");
+    assert_eq!((done.added + done.opened + done.equal, done.is_complete()), (3, true), "{done:?}");
+    sim.with_map(|map| {
+        check_always(map, &roomy(), "restored");
+        check_settled(map, "restored");
+    });
 }
 
 fn sim_entry(sim: &Sim, tenant: &str) -> Entry {

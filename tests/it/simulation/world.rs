@@ -32,6 +32,9 @@ use crate::support::map::MapState;
 /// How long an operation on a stack takes, in virtual milliseconds.
 const STACK_MS: i64 = 60_000;
 
+/// For how long the adapter tries a write again that collides with others.
+const COLLIDED_FOR: Duration = Duration::from_secs(60);
+
 /// What goes wrong at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -65,6 +68,7 @@ struct State {
     calls: usize,
     randoms: u32,
     cut_off: bool,
+    colliding: bool,
     creates: BTreeMap<String, usize>,
     executes: BTreeMap<String, usize>,
 }
@@ -149,6 +153,11 @@ impl Sim {
         self.state().cut_off = cut_off;
     }
 
+    /// Whether somebody is at the same items whenever the map is written.
+    pub(crate) fn colliding(&self, colliding: bool) {
+        self.state().colliding = colliding;
+    }
+
     pub(crate) fn world(&self) -> World {
         let shared = Arc::new(self.clone());
         World {
@@ -186,7 +195,10 @@ impl Sim {
         let outcome = effect(&mut self.state(), now_ms);
         match fault {
             Some(Fault::CrashAfter) => self.die().await,
-            Some(Fault::LostAnswer) => return Err(error(CallErrorKind::InDoubt, operation, "the answer was lost")),
+            Some(Fault::LostAnswer) => {
+                tokio::task::yield_now().await;
+                return Err(error(CallErrorKind::InDoubt, operation, "the answer was lost"));
+            }
             _ => {}
         }
         // Other tasks get their turn, as they do at every real call.
@@ -500,6 +512,10 @@ impl TenantMap for Sim {
     }
 
     async fn write(&self, changes: &[Change]) -> Called<Written> {
+        if self.state().colliding {
+            tokio::time::sleep(COLLIDED_FOR).await;
+            return Err(error(CallErrorKind::Conflict, "TransactWriteItems", "[TransactionConflict, None]"));
+        }
         self.call("TransactWriteItems", |state, _| Ok(state.map.write(changes))).await
     }
 
