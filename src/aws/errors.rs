@@ -118,6 +118,9 @@ fn kind_of(code: &str, text: &str, status: u16) -> CallErrorKind {
     if DENIED.contains(&code) || text.contains("is not authorized to perform") {
         return CallErrorKind::Denied;
     }
+    if code == "TransactionCanceledException" && is_unwritable(text) {
+        return CallErrorKind::Invalid;
+    }
     match code {
         "AlreadyExistsException"
         | "BucketAlreadyOwnedByYou"
@@ -148,6 +151,15 @@ fn kind_of(code: &str, text: &str, status: u16) -> CallErrorKind {
         _ if (400..500).contains(&status) => CallErrorKind::Invalid,
         _ => CallErrorKind::Other,
     }
+}
+
+/// Whether a transaction was cancelled for what one of its items is (`ValidationError`, for one), and not for what
+/// somebody else did: then the same would be refused again. The reasons stand in the text in the order of the items.
+fn is_unwritable(text: &str) -> bool {
+    let list = text.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+    let reasons: Vec<&str> = list.map_or("", |(reasons, _)| reasons).split(',').map(str::trim).collect();
+    let others_did = |reason: &&str| matches!(*reason, "ConditionalCheckFailed" | "TransactionConflict");
+    !reasons.iter().any(others_did) && reasons.iter().any(|reason| !matches!(*reason, "" | "None"))
 }
 
 /// Errors of the connection, told apart by their text: the SDK gives no better.
@@ -236,6 +248,10 @@ mod tests {
             ("TransactionConflict, ConditionalCheckFailed", conflict),
             ("None, ThrottlingError", (CallErrorKind::Throttled, Retry::No)),
             ("ProvisionedThroughputExceeded, None", (CallErrorKind::Throttled, Retry::No)),
+            ("None, ValidationError", (CallErrorKind::Invalid, Retry::No)),
+            ("ItemCollectionSizeLimitExceeded, None", (CallErrorKind::Invalid, Retry::No)),
+            ("ValidationError, ConditionalCheckFailed", (CallErrorKind::Conflict, Retry::No)),
+            ("None, None", (CallErrorKind::Conflict, Retry::No)),
         ];
         for (reasons, expected) in cases {
             let failure = cancelled(reasons);

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use crate::domain::audit::Actor;
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{CellId, TenantId};
+use crate::domain::tenant::Pin;
 use crate::ops::tenants::Desk;
 use crate::ops::tenants::add::AddRequest;
 use crate::ops::{ErrorKind, OpError, World};
@@ -117,12 +118,9 @@ struct SetArgs {
     changes: ChangesArgs,
 }
 
-/// Most characters of the reason of a pin.
-const REASON_MAX: usize = 200;
-
 fn reason(text: &str) -> Result<String, String> {
-    let fits = text.chars().count() <= REASON_MAX && !text.chars().any(char::is_control);
-    if fits { Ok(text.to_owned()) } else { Err(format!("use at most {REASON_MAX} characters, none of control")) }
+    Pin::check_reason(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// A fleet, its world, and who asks.

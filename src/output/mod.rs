@@ -153,10 +153,7 @@ impl Printer {
         if !error.findings.is_empty() {
             self.always(findings::text(&error.findings, style).trim_end());
         }
-        self.always(&format!("{} {}", style.bad("error:"), error.message));
-        if let Some(hint) = &error.hint {
-            self.always(&format!("{} {hint}", style.strong("hint:")));
-        }
+        self.always(&error_text(error, style));
     }
 
     /// Asks a question on a terminal. `None` where nobody can answer.
@@ -179,10 +176,37 @@ impl Printer {
     }
 }
 
+/// An error for people. What it quotes may come from a table, a file or a service.
+fn error_text(error: &OpError, style: Style) -> String {
+    let message = format!("{} {}", style.bad("error:"), visible_lines(&error.message));
+    match &error.hint {
+        Some(hint) => format!("{message}\n{} {}", style.strong("hint:"), visible_lines(hint)),
+        None => message,
+    }
+}
+
+/// A text of several lines without what would steer the terminal.
+fn visible_lines(text: &str) -> String {
+    text.split('\n').map(tenants::visible).collect::<Vec<_>>().join("\n")
+}
+
 /// Writes a whole text. False means that the reader is gone (a closed pipe): then there is nobody to tell.
 fn write_to(stream: &mut impl Write, text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let written =
         stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(end.as_bytes())).and_then(|()| stream.flush());
     written.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::ErrorKind;
+
+    #[test]
+    fn an_error_steers_no_terminal_and_keeps_its_lines() {
+        let error = OpError::new(ErrorKind::Refused, "pinned: \u{1b}[31mred\r\nsecond").hint("one\ntwo\u{7}");
+        let text = error_text(&error, Style::new(false));
+        assert_eq!(text, "error: pinned: \u{fffd}[31mred\u{fffd}\nsecond\nhint: one\ntwo\u{fffd}");
+    }
 }

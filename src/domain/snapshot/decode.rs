@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::{CELLS_MAX, CellLine, EntryLine, FORMAT, Fault, Header, LINE_BYTES_MAX, SCHEMA, SnapshotError, Trailer};
-use crate::domain::ids::{CellId, Digest, TenantId};
-use crate::domain::tenant::{EntryState, WEIGHT_MAX};
+use crate::domain::ids::{CellId, Digest, InvalidId, TenantId};
+use crate::domain::tenant::{EPOCH_MAX, EntryState, Pin, WEIGHT_MAX, label};
 
 /// Bytes of the trailer from the checksum on: 64 digits, a quote, a brace, a line end.
 const TAIL_BYTES: usize = 67;
@@ -111,9 +111,13 @@ impl Decoder {
         if !self.cells.contains(&entry.cell) {
             return Err(Fault::CellUnknown(entry.cell));
         }
-        if entry.epoch == 0 || entry.state == EntryState::Removed || !(1..=WEIGHT_MAX).contains(&entry.weight) {
+        if !(1..=EPOCH_MAX).contains(&entry.epoch)
+            || entry.state == EntryState::Removed
+            || !(1..=WEIGHT_MAX).contains(&entry.weight)
+        {
             return Err(Fault::Malformed("no tenant has such an epoch, state or weight".to_owned()));
         }
+        check_texts(&entry).map_err(|error| Fault::Malformed(error.to_string()))?;
         self.last = Some(entry.tenant.clone());
         self.entries += 1;
         Ok(entry)
@@ -133,6 +137,14 @@ impl Decoder {
         self.ended = true;
         Ok(trailer)
     }
+}
+
+/// Whether the texts of a tenant are such as every command takes: the checksum has no key, so that anybody may have made
+/// the file.
+fn check_texts(entry: &EntryLine) -> Result<(), InvalidId> {
+    label::check_all(&entry.labels)?;
+    let reason = entry.pin.as_ref().and_then(|pin| pin.reason.as_deref());
+    reason.map_or(Ok(()), Pin::check_reason)
 }
 
 fn header(bytes: &[u8]) -> Result<Header, Fault> {

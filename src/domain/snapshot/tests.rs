@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::tenant::ENTRY_FORMAT;
+use crate::domain::tenant::label::LABELS_MAX;
+use crate::domain::tenant::{ENTRY_FORMAT, EPOCH_MAX, REASON_MAX};
 
 /// Everything that a snapshot says.
 type Whole = (Vec<CellLine>, Vec<EntryLine>, Trailer);
@@ -56,7 +57,7 @@ fn attributes() -> impl Strategy<Value = Attributes> {
     let tier = prop::option::of(id::<Tier>("[a-z]{1,8}"));
     let residency = prop::option::of(id::<Residency>("[a-z]{1,4}"));
     let regions = prop::collection::btree_set(id::<Region>("(eu|us)-(west|east)-[1-3]"), 0..3);
-    let labels = prop::collection::btree_map(".{0,6}", ".{0,12}", 0..3);
+    let labels = prop::collection::btree_map("[A-Za-z][A-Za-z0-9._/-]{0,5}", "[^,\\p{Cc}]{0,12}", 0..3);
     (tier, residency, regions, any::<bool>(), any::<bool>(), 1..100_u64, labels).prop_map(
         |(tier, residency, regions, dedicated, canary, weight, labels)| Attributes {
             tier,
@@ -78,11 +79,12 @@ fn entry() -> impl Strategy<Value = Entry> {
         EntryState::Closing,
         EntryState::Removed,
     ]);
-    let pin =
-        prop::option::of((prop::option::of(".{0,9}"), any::<i64>()).prop_map(|(reason, at_ms)| Pin { reason, at_ms }));
+    let pin = prop::option::of(
+        (prop::option::of("\\P{Cc}{0,9}"), any::<i64>()).prop_map(|(reason, at_ms)| Pin { reason, at_ms }),
+    );
     let tenant = id::<TenantId>("[A-Za-z0-9][A-Za-z0-9_-]{0,12}");
     let cell = id::<CellId>("cell-[1-9]");
-    (tenant, cell, 1..u64::MAX, state, attributes(), pin, any::<i64>(), 0..1_000_u64).prop_map(
+    (tenant, cell, 1..=EPOCH_MAX, state, attributes(), pin, any::<i64>(), 0..1_000_u64).prop_map(
         |(tenant, cell, epoch, state, attributes, pin, added_at_ms, version)| Entry {
             format: ENTRY_FORMAT,
             tenant,
@@ -192,6 +194,31 @@ fn each_fault_has_its_name() {
         r#"{"tenant":"acme","tenant":"beta","cell":"cell-1","epoch":1,"addedAtMs":1}"#,
     ] {
         assert!(matches!(lines(&[HEADER, CELL, bad]), Fault::Malformed(_)), "{bad}");
+    }
+}
+
+/// A snapshot gives a tenant nothing that no command could.
+#[test]
+fn a_tenant_is_as_every_command_would_have_it() {
+    let with = |field: &str| ACME.replacen("\"epoch\":1", field, 1);
+    let labels = |number: usize| {
+        let labels: BTreeMap<String, &str> = (0..number).map(|n| (format!("k{n}"), "v")).collect();
+        with(&format!(r#""epoch":1,"labels":{}"#, serde_json::to_string(&labels).expect("JSON")))
+    };
+    let pinned = |reason: &str| with(&format!(r#""epoch":1,"pin":{{"reason":"{reason}","atMs":1}}"#));
+    for bad in [
+        with(&format!(r#""epoch":{}"#, u64::MAX)),
+        with(&format!(r#""epoch":{}"#, EPOCH_MAX + 1)),
+        with(r#""epoch":1,"labels":{"1a":"b"}"#),
+        with(r#""epoch":1,"labels":{"a":"b\u001b[31m"}"#),
+        labels(LABELS_MAX + 1),
+        pinned(r"\u001b[31m"),
+        pinned(&"a".repeat(REASON_MAX + 1)),
+    ] {
+        assert!(matches!(lines(&[HEADER, CELL, &bad]), Fault::Malformed(_)), "{bad}");
+    }
+    for good in [with(&format!(r#""epoch":{EPOCH_MAX}"#)), labels(LABELS_MAX), pinned(&"\u{e4}".repeat(REASON_MAX))] {
+        assert!(matches!(lines(&[HEADER, CELL, &good]), Fault::CutOff(Some(_))), "{good}");
     }
 }
 

@@ -105,7 +105,7 @@ pub fn add(
     epoch_floor: u64,
     stamp: &Stamp,
 ) -> Change {
-    let epoch = before.map_or(0, |entry| entry.epoch).max(epoch_floor) + 1;
+    let epoch = before.map_or(0, |entry| entry.epoch).max(epoch_floor).saturating_add(1);
     let fences = target.load.fences();
     let state = if fences.is_some() && !target.local { EntryState::Opening } else { EntryState::Active };
     let cell = target.load.cell.clone();

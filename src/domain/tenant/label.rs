@@ -3,6 +3,8 @@
 //! Constraint kept: the rule is that of the labels of cells, so that one way of writing filters does for both, and an
 //! entry stays far below the 400 KB of an item.
 
+use std::collections::BTreeMap;
+
 use crate::domain::ids::InvalidId;
 
 /// Most labels of a tenant.
@@ -25,6 +27,15 @@ pub fn check_value(value: &str) -> Result<(), InvalidId> {
     }
     let rule = "use at most 255 characters without commas and control characters";
     Err(InvalidId { kind: "label value", value: shortened(value), rule })
+}
+
+/// Checks all labels of a tenant.
+pub fn check_all(labels: &BTreeMap<String, String>) -> Result<(), InvalidId> {
+    if labels.len() > LABELS_MAX {
+        let value = format!("{} labels", labels.len());
+        return Err(InvalidId { kind: "number of labels", value, rule: "a tenant has at most 50" });
+    }
+    labels.iter().try_for_each(|(key, value)| check_key(key).and_then(|()| check_value(value)))
 }
 
 fn shortened(text: &str) -> String {

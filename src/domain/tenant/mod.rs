@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::audit::Head;
-use super::ids::{CellId, Digest, Region, Residency, TenantId, Tier};
+use super::ids::{CellId, Digest, InvalidId, Region, Residency, TenantId, Tier};
 
 /// The format of the entries that this version writes. An entry of a newer format is never rewritten.
 pub const ENTRY_FORMAT: u32 = 1;
@@ -25,6 +25,12 @@ pub const ENTRY_FORMAT: u32 = 1;
 pub const WEIGHT_DEFAULT: u64 = 1;
 /// Largest weight of a tenant.
 pub const WEIGHT_MAX: u64 = 1_000_000_000;
+
+/// Largest epoch that a snapshot may give a tenant: 2^53, up to which every JSON reader keeps a number exact (RFC 8259,
+/// section 6). No tenant comes near it by itself.
+pub const EPOCH_MAX: u64 = 1 << 53;
+/// Most characters of the reason of a pin.
+pub const REASON_MAX: usize = 200;
 
 /// What is known of a tenant beside where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +141,17 @@ pub struct Entry {
     pub version: u64,
     /// Hash of that record.
     pub head: Digest,
+}
+
+impl Pin {
+    /// Checks the reason of a pin: at most `REASON_MAX` characters, none of them a control character.
+    pub fn check_reason(reason: &str) -> Result<(), InvalidId> {
+        if reason.chars().count() <= REASON_MAX && !reason.chars().any(char::is_control) {
+            return Ok(());
+        }
+        let rule = "use at most 200 characters, none of control";
+        Err(InvalidId { kind: "reason", value: reason.chars().take(80).collect(), rule })
+    }
 }
 
 impl Entry {

@@ -4,6 +4,7 @@
 //! write is a conditional transaction, and one in doubt is read back, so that the same import may be run any number of
 //! times, from any point at which an earlier one ended.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -13,14 +14,15 @@ use tokio::sync::watch;
 use crate::domain::ids::TenantId;
 use crate::domain::snapshot::EntryLine;
 use crate::domain::tenant::change::{self, Change};
+use crate::domain::tenant::fence::FenceTable;
 use crate::domain::tenant::{Entry, EntryState};
 use crate::ops::error::{ErrorKind, OpError};
-use crate::ops::tenants::Desk;
+use crate::ops::tenants::{Desk, must_read_back, were_written};
+use crate::ports::Called;
 use crate::ports::tenants::{CHANGES_MAX, Written};
-use crate::ports::{CallErrorKind, Called};
 
 use super::file::Snapshot;
-use super::judge::{Cells, Judged, judge};
+use super::judge::{Cells, Judged, is_ahead, judge};
 
 pub use super::judge::{Left, Why};
 
@@ -147,29 +149,53 @@ struct Importer<'a> {
 }
 
 impl Importer<'_> {
-    /// Compares a chunk with the map, and takes room for what is missing.
+    /// Compares a chunk with the map and with the fences, and takes room for what is missing.
     async fn look(&self, chunk: Vec<EntryLine>, cells: &mut Cells<'_>) -> Called<Work> {
         let names: Vec<TenantId> = chunk.iter().map(|line| line.tenant.clone()).collect();
         let mut known = self.desk.world.map.entries(&names).await?;
-        let mut work = Work::default();
+        let (mut work, mut missing) = (Work::default(), Vec::new());
         for line in chunk {
             let before = known.remove(&line.tenant);
             match judge(&line, before.as_ref()) {
                 Judged::Equal => work.tally.equal += 1,
                 Judged::Unopened(entry) => work.unopened.push(*entry),
                 Judged::Left(why) => work.tally.leave(&line, why),
-                Judged::Missing => match cells.take(&line) {
-                    Ok(()) => work.missing.push(Planned { line, before }),
-                    Err(why) => work.tally.leave(&line, why),
-                },
+                Judged::Missing => missing.push(Planned { line, before }),
+            }
+        }
+        let ahead = self.fences_ahead(&missing, cells).await?;
+        for Planned { line, before } in missing {
+            let fits = if ahead.contains(&line.tenant) { Err(Why::FenceAhead) } else { cells.take(&line) };
+            match fits {
+                Ok(()) => work.missing.push(Planned { line, before }),
+                Err(why) => work.tally.leave(&line, why),
             }
         }
         Ok(work)
     }
 
+    /// Tenants whose fences, which their transactions do not reach, tell of a later time than the snapshot. The map may
+    /// have lost what it knew of that, and once the entry is written it is too late to find out.
+    async fn fences_ahead(&self, missing: &[Planned], cells: &Cells<'_>) -> Called<BTreeSet<TenantId>> {
+        let mut tables: BTreeMap<FenceTable, Vec<&EntryLine>> = BTreeMap::new();
+        for Planned { line, .. } in missing {
+            if let Some(table) = cells.fences_apart(line) {
+                tables.entry(table).or_default().push(line);
+            }
+        }
+        let ahead = stream::iter(tables).map(|(table, lines)| async move {
+            let names: Vec<TenantId> = lines.iter().map(|line| line.tenant.clone()).collect();
+            let fences = self.desk.world.fences.fences(&table, &names).await?;
+            let is_ahead = |line: &&&EntryLine| fences.get(&line.tenant).is_some_and(|fence| is_ahead(fence, line));
+            let ahead: Vec<TenantId> = lines.iter().filter(is_ahead).map(|line| line.tenant.clone()).collect();
+            Called::Ok(ahead)
+        });
+        let ahead: Vec<Vec<TenantId>> = ahead.buffer_unordered(LANES).try_collect().await?;
+        Ok(ahead.into_iter().flatten().collect())
+    }
+
     async fn carry_out(&self, work: Work, cells: &Cells<'_>) -> Result<Tally, OpError> {
-        let finished = self.open_fences(work.unopened).await?;
-        let finished = Tally { added: 0, opened: finished.added, ..finished };
+        let finished = self.finish(work.unopened).await?;
         let lanes = stream::iter(lanes(work.missing)).map(|lane| self.lane(lane, cells)).buffer_unordered(LANES);
         let written = lanes.try_fold(Tally::default(), |all, one| std::future::ready(Ok(all.merge(one)))).await?;
         Ok(work.tally.merge(finished).merge(written))
@@ -201,17 +227,19 @@ impl Importer<'_> {
                         todo.push(batch);
                     }
                 }
-                Ok(Written::EntryChanged(tenant)) => {
-                    self.desk.again(&tenant, &mut attempt).await?;
-                    todo.extend(self.read_back(batch, changes, &mut tally).await?);
-                }
-                Err(error) if matches!(error.kind, CallErrorKind::InDoubt | CallErrorKind::Conflict) => {
-                    if let Some(first) = batch.first() {
-                        self.desk.again(&first.line.tenant, &mut attempt).await?;
+                Err(error) if !must_read_back(&error) => return Err(error.into()),
+                unclear => {
+                    if let Ok(Written::EntryChanged(tenant)) = &unclear {
+                        self.desk.again(tenant, &mut attempt).await?;
                     }
-                    todo.extend(self.read_back(batch, changes, &mut tally).await?);
+                    let known = self.entries_of(&batch).await?;
+                    if were_written(&changes, &known) {
+                        tally = tally.merge(self.landed(changes).await?);
+                    } else {
+                        unclear?;
+                        todo.extend(self.judge_anew(batch, known, &mut tally).await?);
+                    }
                 }
-                Err(error) => return Err(error.into()),
             }
         }
         Ok(tally)
@@ -234,6 +262,12 @@ impl Importer<'_> {
         Ok(Tally { added: tally.added + done.len() as u64, ..tally })
     }
 
+    /// Opens the fences of tenants that are there.
+    async fn finish(&self, unopened: Vec<Entry>) -> Result<Tally, OpError> {
+        let tally = self.open_fences(unopened).await?;
+        Ok(Tally { added: 0, opened: tally.added, ..tally })
+    }
+
     async fn open_fences(&self, entries: Vec<Entry>) -> Result<Tally, OpError> {
         let opened = stream::iter(entries).map(|entry| async move {
             let left = Left { tenant: entry.tenant.clone(), cell: entry.cell.clone(), why: Why::FenceAhead };
@@ -247,31 +281,29 @@ impl Importer<'_> {
         all.try_fold(Tally::default(), |all, one| std::future::ready(Ok(all.merge(one)))).await
     }
 
-    /// After a write whose outcome is not plain: counts what is there, and gives what is still to be written.
-    async fn read_back(
+    async fn entries_of(&self, batch: &[Planned]) -> Called<BTreeMap<TenantId, Entry>> {
+        let names: Vec<TenantId> = batch.iter().map(|planned| planned.line.tenant.clone()).collect();
+        self.desk.world.map.entries(&names).await
+    }
+
+    /// After a write that did not happen: counts what is there, and gives what is still to be written.
+    async fn judge_anew(
         &self,
         batch: Vec<Planned>,
-        changes: Vec<Change>,
+        mut known: BTreeMap<TenantId, Entry>,
         tally: &mut Tally,
     ) -> Result<Option<Vec<Planned>>, OpError> {
-        let names: Vec<TenantId> = batch.iter().map(|planned| planned.line.tenant.clone()).collect();
-        let mut known = self.desk.world.map.entries(&names).await?;
-        let is_ours = |change: &Change| known.get(&change.after.tenant).is_some_and(|e| e.head == change.after.head);
-        if !changes.is_empty() && changes.iter().all(is_ours) {
-            let landed = self.landed(changes).await?;
-            *tally = std::mem::take(tally).merge(landed);
-            return Ok(None);
-        }
-        let mut rest = Vec::new();
+        let (mut rest, mut unopened) = (Vec::new(), Vec::new());
         for Planned { line, .. } in batch {
             let before = known.remove(&line.tenant);
             match judge(&line, before.as_ref()) {
-                // Whoever is at it finishes it; if not, the next run does.
-                Judged::Equal | Judged::Unopened(_) => tally.equal += 1,
+                Judged::Equal => tally.equal += 1,
+                Judged::Unopened(entry) => unopened.push(*entry),
                 Judged::Left(why) => tally.leave(&line, why),
                 Judged::Missing => rest.push(Planned { line, before }),
             }
         }
+        *tally = std::mem::take(tally).merge(self.finish(unopened).await?);
         Ok((!rest.is_empty()).then_some(rest))
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::fleet::Fleet;
 use crate::domain::ids::{CellId, Residency, TenantId};
 use crate::domain::snapshot::EntryLine;
 use crate::domain::tenant::change::Target;
+use crate::domain::tenant::fence::{Fence, FenceMode, FenceTable};
 use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::placement::{Candidate, Refusal, Wish, allowed_regions};
 use crate::domain::tenant::{Entry, EntryState};
@@ -96,6 +97,13 @@ pub(super) fn judge(line: &EntryLine, there: Option<&Entry>) -> Judged {
     }
 }
 
+/// Whether a fence does not allow a tenant of the snapshot to come back: it is of a later time, or of the same and says
+/// something else, or a move holds it.
+pub(super) fn is_ahead(fence: &Fence, line: &EntryLine) -> bool {
+    let wanted = if line.state == EntryState::Closing { FenceMode::Closed } else { FenceMode::Open };
+    fence.mode.is_moving() || fence.epoch > line.epoch || (fence.epoch == line.epoch && fence.mode != wanted)
+}
+
 /// The cells of the fleet: where there is room, as far as is known without writing.
 pub(super) struct Cells<'a> {
     fleet: &'a Fleet,
@@ -125,6 +133,15 @@ impl<'a> Cells<'a> {
         }
         candidate.take(attributes.weight);
         Ok(())
+    }
+
+    /// The table with the fence of a tenant, where the transaction that adds the tenant does not check it: in another
+    /// account or Region, and for a removal that had begun.
+    pub(super) fn fences_apart(&self, line: &EntryLine) -> Option<FenceTable> {
+        let (_, load) = self.known.get(&line.cell)?;
+        let load = load.as_ref()?;
+        let apart = line.state == EntryState::Closing || !load.is_at(&self.fleet.control);
+        load.fences().filter(|_| apart)
     }
 
     /// What a tenant is written to. None only for a cell that `take` has refused.

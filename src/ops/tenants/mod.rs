@@ -13,6 +13,7 @@ pub mod remove;
 pub mod set;
 pub mod show;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::domain::audit::{Actor, Stamp};
@@ -21,9 +22,9 @@ use crate::domain::ids::TenantId;
 use crate::domain::rate::full_jitter_ms;
 use crate::domain::tenant::change::Change;
 use crate::domain::tenant::placement::{Candidate, UnknownResidency, Wish, allowed_regions};
-use crate::domain::tenant::{Attributes, Entry, EntryState};
+use crate::domain::tenant::{Attributes, Entry, EntryState, label};
 use crate::ports::tenants::Written;
-use crate::ports::{CallErrorKind, Called};
+use crate::ports::{CallError, CallErrorKind, Called};
 
 use super::World;
 use super::error::{ErrorKind, OpError};
@@ -112,29 +113,45 @@ impl Desk<'_> {
 
     /// What a tenant wishes for.
     pub(super) fn wish<'w>(&self, tenant: &'w TenantId, attributes: &'w Attributes) -> Result<Wish<'w>, OpError> {
+        label::check_all(&attributes.labels).map_err(|error| {
+            OpError::new(ErrorKind::InvalidInput, format!("tenant {tenant}: {error}")).hint("nothing was changed")
+        })?;
         let regions = allowed_regions(self.fleet, attributes).map_err(|error| unknown_residency(self.fleet, &error))?;
         Ok(Wish { tenant, attributes, regions })
     }
 
-    /// Writes a change. In doubt, or where the entry is not as it was seen, the entry tells whether the write was ours.
+    /// Writes a change. In doubt, or where the entry is not as it was seen, the entry tells whether the write was ours. If
+    /// not, what the call ended with stands: it was tried for as long as a call may be, and more of that would add up to
+    /// an hour.
     async fn land(&self, change: &Change) -> Called<Written> {
         let tenant = &change.after.tenant;
-        match self.world.map.write(std::slice::from_ref(change)).await {
+        let outcome = self.world.map.write(std::slice::from_ref(change)).await;
+        match &outcome {
             Ok(Written::EntryChanged(_)) => {}
-            Err(error) if matches!(error.kind, CallErrorKind::InDoubt | CallErrorKind::Conflict) => {
-                tracing::debug!(%error, %tenant, "reading back");
-            }
-            other => return other,
+            Err(error) if must_read_back(error) => tracing::debug!(%error, %tenant, "reading back"),
+            _ => return outcome,
         }
         let there = self.world.map.entry(tenant).await?;
         let ours = there.is_some_and(|e| e.version == change.after.version && e.head == change.after.head);
-        Ok(if ours { Written::Done } else { Written::EntryChanged(tenant.clone()) })
+        if ours { Ok(Written::Done) } else { outcome }
     }
 
     /// Writes a change of an entry that needs nothing else; gives none where somebody else was faster.
     async fn land_entry(&self, change: Change) -> Result<Option<Entry>, OpError> {
         Ok((self.land(&change).await? == Written::Done).then_some(change.after))
     }
+}
+
+/// Whether a write that ended so may have happened.
+pub(super) fn must_read_back(error: &CallError) -> bool {
+    matches!(error.kind, CallErrorKind::InDoubt | CallErrorKind::Conflict)
+}
+
+/// Whether the changes of one transaction were written, as the entries tell: all of them were if one was, and somebody
+/// else may have changed others since.
+pub(super) fn were_written(changes: &[Change], there: &BTreeMap<TenantId, Entry>) -> bool {
+    let ours = |entry: &Entry, wanted: &Entry| entry.version == wanted.version && entry.head == wanted.head;
+    changes.iter().any(|change| there.get(&change.after.tenant).is_some_and(|entry| ours(entry, &change.after)))
 }
 
 fn unknown_tenant(fleet: &Fleet, tenant: &TenantId) -> OpError {

@@ -6,11 +6,13 @@
 use std::io::Cursor;
 use std::time::Duration;
 
+use cellctl::domain::audit::Stamp;
 use cellctl::domain::fleet::Fleet;
 use cellctl::domain::ids::TenantId;
 use cellctl::domain::record::CellState;
 use cellctl::domain::snapshot::EntryLine;
-use cellctl::domain::tenant::Attributes;
+use cellctl::domain::tenant::fence::{Fence, FenceMode};
+use cellctl::domain::tenant::{Attributes, Entry, change};
 use cellctl::ops::map::diff::{Counts, Difference, Kind, Source, diff};
 use cellctl::ops::map::export::{ExportError, Exported, export};
 use cellctl::ops::map::file::Snapshot;
@@ -21,6 +23,7 @@ use cellctl::ops::tenants::Desk;
 use cellctl::ops::tenants::add::AddRequest;
 use cellctl::ops::tenants::list::{Query, Sort};
 use cellctl::ops::{ErrorKind, OpError};
+use cellctl::ports::tenants::Written;
 use tokio::sync::watch;
 
 use super::tenants::{actor, check_always, check_settled, fleet, provisioned};
@@ -256,15 +259,111 @@ async fn what_is_refused_at_the_last_moment_keeps_no_other_out() {
     let sim = provisioned();
     // Seen by the transaction only: a fence that is ahead.
     let table = sim.with_map(|map| map.loads[&"cell-1".parse().expect("valid")].fences().expect("a table"));
-    let fence = cellctl::domain::tenant::fence::Fence {
-        tenant: name("t20"),
-        epoch: 9,
-        mode: cellctl::domain::tenant::fence::FenceMode::Closed,
-    };
+    let fence = Fence { tenant: name("t20"), epoch: 9, mode: FenceMode::Closed };
     sim.with_map(|map| map.fences.insert((table, name("t20")), fence));
     let (done, left) = import_into(&sim, &roomy(), &bytes, false).await.expect("ran");
     assert_eq!((done.added, done.refused), (36, 1));
     assert_eq!((left[0].tenant.as_str(), &left[0].why), ("t20", &Why::FenceAhead));
+}
+
+/// The map is lost with its tombstones, and what is left of them is the fences in the cells.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_whose_fence_elsewhere_tells_of_its_removal_does_not_come_back() {
+    let source = provisioned();
+    add(&source, "acme", "far-1", 3).await;
+    for (epoch, mode, comes_back) in [
+        (2, FenceMode::Closed, false),
+        (1, FenceMode::Closed, false),
+        (2, FenceMode::Open, false),
+        (0, FenceMode::Sealed, false),
+        (1, FenceMode::Open, true),
+        (0, FenceMode::Closed, true),
+    ] {
+        let when = format!("{mode:?} at {epoch}");
+        let (bytes, _) = exported(&source).await;
+        let sim = provisioned();
+        let table = sim.with_map(|map| map.loads[&"far-1".parse().expect("valid")].fences().expect("a table"));
+        let fence = Fence { tenant: name("acme"), epoch, mode };
+        sim.with_map(|map| map.fences.insert((table, name("acme")), fence));
+        let before = sim.with_map(|map| map.clone());
+        for dry_run in [true, false] {
+            let (done, left) = import_into(&sim, &roomy(), &bytes, dry_run).await.expect("ran");
+            assert_eq!((done.added, done.refused), (u64::from(comes_back), u64::from(!comes_back)), "{when}");
+            assert!(left.iter().all(|left| left.why == Why::FenceAhead), "{when}: {left:?}");
+        }
+        sim.with_map(|map| {
+            check_settled(map, &when);
+            assert_eq!(map.entries.is_empty(), !comes_back, "{when}");
+            if !comes_back {
+                assert_eq!((&map.loads, &map.fences), (&before.loads, &before.fences), "{when}: nothing is written");
+            }
+        });
+    }
+}
+
+/// One whose removal had begun comes back in that state, unless its fence tells of another time.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_had_begun_comes_back_where_it_can_be_finished() {
+    let source = provisioned();
+    add(&source, "acme", "far-1", 3).await;
+    let entry = sim_entry(&source, "acme");
+    source.with_map(|map| map.entries.insert(name("acme"), begun(&entry)));
+    let (bytes, _) = exported(&source).await;
+    for (epoch, mode, comes_back) in [
+        (1, FenceMode::Open, true),
+        (2, FenceMode::Closed, true),
+        (2, FenceMode::Out, false),
+        (3, FenceMode::Open, false),
+    ] {
+        let when = format!("{mode:?} at {epoch}");
+        let sim = provisioned();
+        let table = sim.with_map(|map| map.loads[&"far-1".parse().expect("valid")].fences().expect("a table"));
+        sim.with_map(|map| map.fences.insert((table, name("acme")), Fence { tenant: name("acme"), epoch, mode }));
+        let done = restore(&sim, &bytes).await.expect("ran");
+        assert_eq!((done.added, done.refused), (u64::from(comes_back), u64::from(!comes_back)), "{when}");
+        if comes_back {
+            remove(&sim, "acme").await;
+        }
+        sim.with_map(|map| check_settled(map, &when));
+    }
+}
+
+/// A batch is written and its answer lost; before it is read back, somebody finishes one of its tenants.
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_answer_was_lost_is_finished_although_somebody_was_at_it() {
+    let source = provisioned();
+    for tenant in ["acme", "beta", "gamma"] {
+        add(&source, tenant, "far-1", 3).await;
+    }
+    let (bytes, _) = exported(&source).await;
+    let sim = provisioned();
+    let struck = sim.with_fault(4, Fault::LostAnswer);
+    let somebody = async {
+        while sim.with_map(|map| map.entries.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+        let beta = sim_entry(&sim, "beta");
+        let table = sim.with_map(|map| map.loads[&beta.cell].fences().expect("a table"));
+        assert!(sim.with_map(|map| map.put_fence(&change::open(table, &beta))));
+        let opened = change::opened(&beta, &Stamp { at_ms: 1, actor: actor() });
+        assert_eq!(sim.with_map(|map| map.write(&[opened])), Written::Done);
+    };
+    let (done, ()) = tokio::join!(restore(&struck, &bytes), somebody);
+    let done = done.expect("restored");
+    assert_eq!((done.added + done.opened + done.equal, done.is_complete()), (3, true), "{done:?}");
+    sim.with_map(|map| {
+        check_always(map, &roomy(), "restored");
+        check_settled(map, "restored");
+    });
+}
+
+fn sim_entry(sim: &Sim, tenant: &str) -> Entry {
+    sim.with_map(|map| map.entries[&name(tenant)].clone())
+}
+
+/// The entry of a tenant whose removal has begun.
+fn begun(entry: &Entry) -> Entry {
+    change::begin_removal(entry, &Stamp { at_ms: 1, actor: actor() }).after
 }
 
 #[tokio::test(start_paused = true)]

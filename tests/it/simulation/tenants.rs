@@ -134,6 +134,38 @@ async fn carry_out(world: &World, fleet: &Fleet, deed: &Deed) -> Result<Did, OpE
     })
 }
 
+/// The adapter tries a write that collides for a minute. Whoever asked for it waits for that, and not for forty such.
+#[tokio::test(start_paused = true)]
+async fn who_collides_all_the_time_is_told_so_in_good_time() {
+    let sim = provisioned();
+    let there = Deed::Add(request("there", Some("cell-1")));
+    carry_out(&sim.world(), &fleet(), &there).await.expect("added");
+    sim.colliding(true);
+    let began = tokio::time::Instant::now();
+    for deed in [Deed::Add(request("acme", None)), Deed::Pin(tenant("there")), Deed::Remove(tenant("there"))] {
+        let error = carry_out(&sim.world(), &fleet(), &deed).await.expect_err("no way through");
+        assert!(error.message.contains("TransactionConflict") && error.hint.is_some(), "{error}");
+        assert!(began.elapsed() < Duration::from_secs(5 * 60), "{deed:?}: {:?}", began.elapsed());
+    }
+    sim.with_map(|map| assert_eq!(map.entries.len(), 1));
+}
+
+/// No way of giving labels leads to more of them than a snapshot may have.
+#[tokio::test(start_paused = true)]
+async fn a_tenant_has_no_more_labels_than_it_may() {
+    let (sim, fleet, actor) = (provisioned(), fleet(), actor());
+    let world = sim.world();
+    let desk = Desk { world: &world, fleet: &fleet, actor: &actor };
+    let labels = |number: usize| (0..number).map(|n| (format!("k{n}"), String::new())).collect();
+    let wanted = |number| Attributes { labels: labels(number), ..Attributes::default() };
+    let asked = |number| AddRequest { tenant: tenant("acme"), attributes: wanted(number), to: None };
+    let error = desk.add(&asked(51)).await.expect_err("too many");
+    assert!(error.message.contains("51 labels"), "{error}");
+    desk.add(&asked(50)).await.expect("added");
+    let error = desk.set(&tenant("acme"), |_| wanted(51)).await.expect_err("too many");
+    assert!(error.message.contains("51 labels"), "{error}");
+}
+
 /// What must hold at any moment.
 pub(super) fn check_always(map: &MapState, fleet: &Fleet, when: &str) {
     for cell in &fleet.cells {

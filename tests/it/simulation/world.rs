@@ -34,6 +34,9 @@ use crate::support::map::MapState;
 /// How long an operation on a stack takes, in virtual milliseconds.
 const STACK_MS: i64 = 60_000;
 
+/// For how long the adapter tries a write again that collides with others.
+const COLLIDED_FOR: Duration = Duration::from_secs(60);
+
 /// What goes wrong at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -73,6 +76,7 @@ struct State {
     calls: usize,
     randoms: u32,
     cut_off: bool,
+    colliding: bool,
     creates: BTreeMap<String, usize>,
     executes: BTreeMap<String, usize>,
 }
@@ -172,6 +176,11 @@ impl Sim {
         self.state().cut_off = cut_off;
     }
 
+    /// Whether somebody is at the same items whenever the map is written.
+    pub(crate) fn colliding(&self, colliding: bool) {
+        self.state().colliding = colliding;
+    }
+
     pub(crate) fn world(&self) -> World {
         let shared = Arc::new(self.clone());
         World {
@@ -209,7 +218,10 @@ impl Sim {
         let outcome = effect(&mut self.state(), now_ms);
         match fault {
             Some(Fault::CrashAfter) => self.die().await,
-            Some(Fault::LostAnswer) => return Err(error(CallErrorKind::InDoubt, operation, "the answer was lost")),
+            Some(Fault::LostAnswer) => {
+                tokio::task::yield_now().await;
+                return Err(error(CallErrorKind::InDoubt, operation, "the answer was lost"));
+            }
             _ => {}
         }
         // Other tasks get their turn, as they do at every real call.
@@ -564,6 +576,10 @@ impl TenantMap for Sim {
     }
 
     async fn write(&self, changes: &[Change]) -> Called<Written> {
+        if self.state().colliding {
+            tokio::time::sleep(COLLIDED_FOR).await;
+            return Err(error(CallErrorKind::Conflict, "TransactWriteItems", "[TransactionConflict, None]"));
+        }
         self.call("TransactWriteItems", |state, _| {
             let mut tables = changes.iter().filter_map(|change| Some(&change.fence.as_ref()?.table));
             tables.try_for_each(|table| there(state, table, "TransactWriteItems"))?;

@@ -6,10 +6,10 @@
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::change::Change;
 use crate::ops::error::OpError;
+use crate::ports::Called;
 use crate::ports::tenants::Written;
-use crate::ports::{CallErrorKind, Called};
 
-use super::super::Desk;
+use super::super::{Desk, must_read_back, were_written};
 
 /// Changes with the indices of their rows.
 #[derive(Default)]
@@ -49,25 +49,22 @@ impl Desk<'_> {
     /// Writes a batch, without those that are refused one by one.
     pub(super) async fn land_batch(&self, mut batch: Batch) -> Result<Settled, OpError> {
         let (mut again, mut attempt) = (Vec::new(), 0);
-        while let Some(first) = batch.changes.first() {
-            let asked = match self.world.map.write(&batch.changes).await {
+        while !batch.changes.is_empty() {
+            let refused = match self.world.map.write(&batch.changes).await {
                 Ok(Written::Done) => break,
                 Ok(Written::CellRefused(_)) => {
                     again.extend(batch.rows);
                     return Ok(Settled { again, cell_refused: true, ..Settled::default() });
                 }
-                Ok(Written::EntryChanged(tenant) | Written::FenceAhead(tenant)) => Some(tenant),
-                Err(error) if matches!(error.kind, CallErrorKind::InDoubt | CallErrorKind::Conflict) => {
-                    tracing::debug!(%error, "reading back");
-                    None
-                }
+                Ok(Written::EntryChanged(tenant) | Written::FenceAhead(tenant)) => Ok(tenant),
+                Err(error) if must_read_back(&error) => Err(error),
                 Err(error) => return Err(error.into()),
             };
-            let tenant = asked.clone().unwrap_or_else(|| first.after.tenant.clone());
-            if self.is_ours(&batch, &tenant).await? {
+            if self.is_ours(&batch.changes).await? {
                 break;
             }
-            match asked.and_then(|tenant| batch.take_out(&tenant)) {
+            let tenant = refused?;
+            match batch.take_out(&tenant) {
                 Some(row) => again.push(row),
                 None => self.again(&tenant, &mut attempt).await?,
             }
@@ -75,12 +72,10 @@ impl Desk<'_> {
         Ok(Settled { done: batch, again, cell_refused: false })
     }
 
-    /// Whether the batch was written after all: all of it was if one tenant's entry says so.
-    async fn is_ours(&self, batch: &Batch, tenant: &TenantId) -> Called<bool> {
-        let there = self.world.map.entry(tenant).await?;
-        let change = batch.changes.iter().find(|change| change.after.tenant == *tenant);
-        Ok(there
-            .zip(change)
-            .is_some_and(|(entry, change)| entry.version == change.after.version && entry.head == change.after.head))
+    /// Whether changes were written after all.
+    async fn is_ours(&self, changes: &[Change]) -> Called<bool> {
+        let names: Vec<TenantId> = changes.iter().map(|change| change.after.tenant.clone()).collect();
+        let there = self.world.map.entries(&names).await?;
+        Ok(were_written(changes, &there))
     }
 }
