@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::domain::ids::{CellId, Region, TenantId, Tier};
 use crate::domain::tenant::{Entry, EntryState};
-use crate::ops::OpError;
 use crate::ops::tenants::Desk;
 use crate::ops::tenants::list::{Filter, Query, Sort};
+use crate::ops::{ErrorKind, OpError};
 use crate::output::tenants::list::Rows;
 use crate::output::{Format, Printer};
 
@@ -90,9 +90,17 @@ enum SortArg {
 /// Many tenants in one document.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct Page<'a> {
     tenants: Vec<Entry>,
+    next: Option<&'a TenantId>,
+}
+
+/// What a list leaves to be told.
+struct Listed {
+    /// The last tenant, where more follow it.
     next: Option<TenantId>,
+    /// Number of entries that could not be read.
+    unreadable: usize,
 }
 
 impl ListArgs {
@@ -146,65 +154,59 @@ pub async fn run(args: ListArgs, session: &Session) -> Ran {
     };
     let query = args.query(limit);
     let desk = office.desk();
-    let next = match format {
+    let listed = match format {
         Format::Text => rows(&desk, &query, limit, printer).await?,
         Format::Ndjson => each(&desk, &query, limit, |entry| printer.line("cellctl.tenant-entry/v1", &entry)).await?,
         Format::Json => document(&desk, &query, limit, printer).await?,
     };
-    if let Some(next) = next {
+    if let Some(next) = listed.next {
         printer.note(&format!("there are more: add --after {next}"));
+    }
+    if listed.unreadable > 0 {
+        let message = format!("{} entries could not be read, and are not in the list", listed.unreadable);
+        return Err(OpError::new(ErrorKind::Failed, message).hint("`cellctl map verify` names them"));
     }
     Ok(0)
 }
 
-/// Hands over up to `limit` tenants, as long as `take` wants more. Gives the last one where more follow it.
+/// Hands over up to `limit` tenants, as long as `take` wants more.
 async fn each(
     desk: &Desk<'_>,
     query: &Query,
     limit: Option<u64>,
     mut take: impl FnMut(Entry) -> bool,
-) -> Result<Option<TenantId>, OpError> {
+) -> Result<Listed, OpError> {
     let (mut taken, mut last, mut more) = (0, None, false);
-    desk.list(query, |entry| {
-        if limit.is_some_and(|limit| taken == limit) {
-            more = true;
-            return false;
-        }
-        taken += 1;
-        last = Some(entry.tenant.clone());
-        take(entry)
-    })
-    .await?;
-    Ok(last.filter(|_| more))
+    let unreadable = desk
+        .list(query, |entry| {
+            if limit.is_some_and(|limit| taken == limit) {
+                more = true;
+                return false;
+            }
+            taken += 1;
+            last = Some(entry.tenant.clone());
+            take(entry)
+        })
+        .await?;
+    Ok(Listed { next: last.filter(|_| more), unreadable })
 }
 
-async fn rows(
-    desk: &Desk<'_>,
-    query: &Query,
-    limit: Option<u64>,
-    printer: &Printer,
-) -> Result<Option<TenantId>, OpError> {
+async fn rows(desk: &Desk<'_>, query: &Query, limit: Option<u64>, printer: &Printer) -> Result<Listed, OpError> {
     let mut rows = Rows::new(printer.style());
-    let next = each(desk, query, limit, |entry| rows.push(&entry).is_none_or(|text| printer.part(&text))).await?;
+    let listed = each(desk, query, limit, |entry| rows.push(&entry).is_none_or(|text| printer.part(&text))).await?;
     if let Some(text) = rows.end() {
         printer.data(&text);
     }
-    Ok(next)
+    Ok(listed)
 }
 
-async fn document(
-    desk: &Desk<'_>,
-    query: &Query,
-    limit: Option<u64>,
-    printer: &Printer,
-) -> Result<Option<TenantId>, OpError> {
+async fn document(desk: &Desk<'_>, query: &Query, limit: Option<u64>, printer: &Printer) -> Result<Listed, OpError> {
     let mut tenants = Vec::new();
-    let next = each(desk, query, limit, |entry| {
+    let listed = each(desk, query, limit, |entry| {
         tenants.push(entry);
         true
     })
     .await?;
-    let page = Page { tenants, next };
-    printer.document("cellctl.tenant-list/v1", &page, true);
-    Ok(page.next)
+    printer.document("cellctl.tenant-list/v1", &Page { tenants, next: listed.next.as_ref() }, true);
+    Ok(listed)
 }

@@ -21,12 +21,9 @@ pub fn text(report: &Report, style: Style) -> String {
         let cells: Vec<&str> = report.uncounted.iter().take(10).map(crate::domain::ids::CellId::as_str).collect();
         let more = report.uncounted.len() - cells.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let _ = writeln!(
-            text,
-            "{} {}{more} could not be counted while tenants change; run it again",
-            style.warn("!"),
-            cells.join(", ")
-        );
+        let is_unread = ["newer-format", "entry-unreadable"].iter().any(|code| report.tallies.contains_key(code));
+        let why = if is_unread { "while entries cannot be read" } else { "while tenants change; run it again" };
+        let _ = writeln!(text, "{} {}{more} could not be counted {why}", style.warn("!"), cells.join(", "));
     }
     text + &summary(report, style)
 }

@@ -14,7 +14,7 @@ use crate::domain::tenant::change::{Change, FenceWrite};
 use crate::domain::tenant::fence::{Fence, FenceTable};
 use crate::domain::tenant::load::CellLoad;
 
-use super::Called;
+use super::{CallError, Called};
 
 /// Most changes in one write: each is up to three items, beside one for each cell, and a transaction takes 100 items
 /// (DynamoDB API reference, `TransactWriteItems`).
@@ -33,13 +33,35 @@ pub enum Written {
     FenceAhead(TenantId),
 }
 
+/// An item that this version cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable<Id> {
+    /// The tenant or the cell.
+    pub of: Id,
+    /// Its format, where that is a newer one.
+    pub newer: Option<u32>,
+    /// Why it cannot be read, as the error for whoever needs it.
+    pub error: CallError,
+}
+
 /// A page of entries, in the order of the tenants' names.
 #[derive(Debug, Clone, Default)]
 pub struct EntryPage {
     /// The entries.
     pub entries: Vec<Entry>,
+    /// Those that cannot be read.
+    pub unreadable: Vec<Unreadable<TenantId>>,
     /// Whether there is more after the last one looked at.
     pub next: Option<TenantId>,
+}
+
+/// The loads of all cells.
+#[derive(Debug, Clone, Default)]
+pub struct SeenLoads {
+    /// The loads, by name.
+    pub loads: Vec<CellLoad>,
+    /// Those that cannot be read.
+    pub unreadable: Vec<Unreadable<CellId>>,
 }
 
 /// A page of fences.
@@ -61,8 +83,13 @@ pub trait TenantMap: Send + Sync {
     /// Up to `limit` entries of a bucket after a tenant. With `cell`, only those of the cell, so that a page may be
     /// short or empty although there is more.
     async fn page(&self, bucket: u8, after: Option<&TenantId>, limit: u32, cell: Option<&CellId>) -> Called<EntryPage>;
-    /// The loads of all cells, those of deleted ones included, by name.
-    async fn loads(&self) -> Called<Vec<CellLoad>>;
+    /// The loads of all cells, those of deleted ones included.
+    async fn seen_loads(&self) -> Called<SeenLoads>;
+    /// The same by name; fails where one cannot be read.
+    async fn loads(&self) -> Called<Vec<CellLoad>> {
+        let seen = self.seen_loads().await?;
+        seen.unreadable.into_iter().next().map_or(Ok(seen.loads), |one| Err(one.error))
+    }
     /// The load of one cell.
     async fn load(&self, cell: &CellId) -> Called<Option<CellLoad>>;
     /// Writes up to `CHANGES_MAX` changes in one transaction, all or none. Each tenant occurs once.

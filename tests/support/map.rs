@@ -117,7 +117,7 @@ impl MapState {
         let looked: Vec<&Entry> = found.by_ref().take(limit as usize).collect();
         let next = found.next().and_then(|_| looked.last().map(|e| e.tenant.clone()));
         let entries = looked.into_iter().filter(|e| cell.is_none_or(|cell| e.cell == *cell)).cloned().collect();
-        EntryPage { entries, next }
+        EntryPage { entries, next, ..EntryPage::default() }
     }
 
     /// The fences of some tenants.

@@ -11,6 +11,8 @@ use crate::domain::tenant::{ENTRY_FORMAT, Entry};
 use crate::ports::Called;
 use crate::ports::tenants::EntryPage;
 
+use super::unreadable;
+
 /// Partition key of a bucket.
 fn bucket_key(bucket: u8) -> String {
     format!("MAP#{bucket:02}")
@@ -83,8 +85,14 @@ pub(super) async fn page(
         request.send()
     };
     let answer = table.caller.call(table.call("dynamodb:Query", &pk), send).await?;
-    let entries = answer.items().iter().map(|item| decode(table, item)).collect::<Called<_>>()?;
+    let mut page = EntryPage::default();
+    for item in answer.items() {
+        match decode(table, item) {
+            Ok(entry) => page.entries.push(entry),
+            Err(error) => page.unreadable.push(unreadable(item, ENTRY_FORMAT, error)?),
+        }
+    }
     let last = answer.last_evaluated_key().and_then(|last| text_of(last, "sk"));
-    let next = last.map(str::parse).transpose().map_err(|error| table.unreadable(&pk, error))?;
-    Ok(EntryPage { entries, next })
+    page.next = last.map(str::parse).transpose().map_err(|error| table.unreadable(&pk, error))?;
+    Ok(page)
 }

@@ -19,7 +19,7 @@ use crate::ports::Called;
 pub(in crate::aws) const LOADS: &str = "LOAD";
 
 /// The format of the loads that this version writes. One of a newer format is never changed.
-const LOAD_FORMAT: u32 = 1;
+pub(super) const LOAD_FORMAT: u32 = 1;
 
 /// Reads a load.
 pub(in crate::aws) fn decode(control: &Table, item: &Item) -> Called<CellLoad> {

@@ -10,6 +10,7 @@ pub(super) mod loads;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,12 +21,12 @@ use crate::domain::ids::{CellId, TenantId};
 use crate::domain::tenant::Entry;
 use crate::domain::tenant::change::Change;
 use crate::domain::tenant::load::CellLoad;
-use crate::ports::Called;
-use crate::ports::tenants::{EntryPage, TenantMap, Written};
+use crate::ports::tenants::{EntryPage, SeenLoads, TenantMap, Unreadable, Written};
+use crate::ports::{CallError, Called};
 
 use super::call::Caller;
 use super::clients::Clients;
-use super::dynamo::Table;
+use super::dynamo::{Item, Table, number_of, text_of};
 
 /// The adapter.
 pub struct TenantTables {
@@ -39,6 +40,15 @@ impl TenantTables {
         let map = Table::new(clients, caller, control, tenants_table(fleet));
         let control = map.other(&map.place, &control_table(fleet));
         Self { map, control }
+    }
+}
+
+/// An item that could not be read, by the name that is its sort key; the error itself where that is no name.
+fn unreadable<Id: FromStr>(item: &Item, newest: u32, error: CallError) -> Called<Unreadable<Id>> {
+    let newer = number_of(item, "format").filter(|format| *format > newest);
+    match text_of(item, "sk").and_then(|sk| sk.parse().ok()) {
+        Some(of) => Ok(Unreadable { of, newer, error }),
+        None => Err(error),
     }
 }
 
@@ -58,9 +68,15 @@ impl TenantMap for TenantTables {
         entries::page(&self.map, bucket, after, limit, cell).await
     }
 
-    async fn loads(&self) -> Called<Vec<CellLoad>> {
-        let items = self.control.query(loads::LOADS).await?;
-        items.iter().map(|item| loads::decode(&self.control, item)).collect()
+    async fn seen_loads(&self) -> Called<SeenLoads> {
+        let mut seen = SeenLoads::default();
+        for item in self.control.query(loads::LOADS).await? {
+            match loads::decode(&self.control, &item) {
+                Ok(load) => seen.loads.push(load),
+                Err(error) => seen.unreadable.push(unreadable(&item, loads::LOAD_FORMAT, error)?),
+            }
+        }
+        Ok(seen)
     }
 
     async fn load(&self, cell: &CellId) -> Called<Option<CellLoad>> {

@@ -90,6 +90,13 @@ pub enum Finding {
         /// Its format.
         format: u32,
     },
+    /// The entry cannot be read.
+    EntryUnreadable {
+        /// The tenant.
+        tenant: TenantId,
+        /// Why.
+        reason: String,
+    },
     /// A cell's counters are not what its entries add up to.
     CountersDiffer {
         /// The cell.
@@ -201,6 +208,9 @@ impl fmt::Display for Finding {
             Self::NewerFormat { tenant, format } => {
                 write!(f, "the entry of tenant {tenant} has format {format}; this cellctl knows {ENTRY_FORMAT}")
             }
+            Self::EntryUnreadable { tenant, reason } => {
+                write!(f, "the entry of tenant {tenant} cannot be read: {reason}")
+            }
             Self::CountersDiffer { cell, tenants, weight, counted_tenants, counted_weight } => write!(
                 f,
                 "the counters of cell {cell} say {tenants} tenants of weight {weight}, but there are {counted_tenants} \
@@ -248,6 +258,7 @@ impl Finding {
             Self::StuckOpening { .. } => "stuck-opening",
             Self::StuckClosing { .. } => "stuck-closing",
             Self::NewerFormat { .. } => "newer-format",
+            Self::EntryUnreadable { .. } => "entry-unreadable",
             Self::CountersDiffer { .. } => "counters-differ",
             Self::FenceMissing { .. } => "fence-missing",
             Self::FenceBehind { .. } => "fence-behind",
@@ -286,6 +297,9 @@ impl Finding {
             Self::WrongCell { .. } => "move it to another cell, or change its attributes or the cell's definition",
             Self::UnknownResidency { .. } => "list it in spec.residency of fleet.yaml, or change it with `tenant set`",
             Self::NewerFormat { .. } => "use the newer cellctl; this one leaves the entry alone",
+            Self::EntryUnreadable { .. } => {
+                "nothing serves it: restore the item from a snapshot or a point-in-time backup of the map's table"
+            }
             Self::FenceAhead { .. } => {
                 "the map is older than the cell: look at `tenant history` and at restores of the map's table before anything else"
             }

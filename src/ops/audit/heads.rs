@@ -14,7 +14,7 @@ use crate::domain::ids::{BUCKETS, TenantId};
 use crate::domain::tenant::Entry;
 use crate::domain::tenant::load::CellLoad;
 use crate::ops::World;
-use crate::ports::Called;
+use crate::ports::{CallError, Called};
 
 /// Entries in one page of a partition.
 const ENTRIES_PAGE: u32 = 500;
@@ -28,9 +28,15 @@ pub struct Current {
     pub head: Option<Head>,
     /// What a tenant's entry says of itself.
     pub claims: Claims,
+    /// Why its keeper cannot be read, where that is so.
+    pub unreadable: Option<CallError>,
 }
 
 impl Current {
+    fn unreadable(subject: Subject, error: CallError) -> Self {
+        Self { subject, head: None, claims: Claims::new(), unreadable: Some(error) }
+    }
+
     /// What the keeper vouches for.
     pub fn vouched(self) -> Option<Vouched> {
         self.head.map(|head| Vouched { by: Voucher::Entry, head, claims: self.claims })
@@ -44,13 +50,18 @@ impl From<&Entry> for Current {
             ("epoch", Json::from(entry.epoch)),
             ("state", Json::from(entry.state.as_str())),
         ];
-        Self { subject: Subject::Tenant(entry.tenant.clone()), head: Some(entry.audit_head()), claims }
+        Self {
+            subject: Subject::Tenant(entry.tenant.clone()),
+            head: Some(entry.audit_head()),
+            claims,
+            unreadable: None,
+        }
     }
 }
 
 impl From<CellLoad> for Current {
     fn from(load: CellLoad) -> Self {
-        Self { subject: Subject::Cell(load.cell), head: load.audit, claims: Claims::new() }
+        Self { subject: Subject::Cell(load.cell), head: load.audit, claims: Claims::new(), unreadable: None }
     }
 }
 
@@ -71,7 +82,10 @@ impl Bucket {
     async fn fill(&mut self, world: &World) -> Called<()> {
         while self.read.is_empty() && !self.done {
             let page = world.map.page(self.number, self.after.as_ref(), ENTRIES_PAGE, None).await?;
-            self.read.extend(page.entries.iter().map(Current::from));
+            let unreadable = page.unreadable.into_iter();
+            let unreadable = unreadable.map(|one| Current::unreadable(Subject::Tenant(one.of), one.error));
+            self.read.extend(page.entries.iter().map(Current::from).chain(unreadable));
+            self.read.make_contiguous().sort_by(|a, b| a.subject.cmp(&b.subject));
             self.done = page.next.is_none();
             self.after = page.next;
         }
@@ -88,8 +102,10 @@ pub struct CurrentHeads {
 impl CurrentHeads {
     /// Begins to read.
     pub async fn begin(world: &World) -> Called<Self> {
-        let loads = world.map.loads().await?;
-        let mut cells: Vec<Current> = loads.into_iter().map(Current::from).collect();
+        let seen = world.map.seen_loads().await?;
+        let unreadable = seen.unreadable.into_iter();
+        let unreadable = unreadable.map(|one| Current::unreadable(Subject::Cell(one.of), one.error));
+        let mut cells: Vec<Current> = seen.loads.into_iter().map(Current::from).chain(unreadable).collect();
         cells.sort_by(|a, b| a.subject.cmp(&b.subject));
         let mut buckets: Vec<Bucket> = (0..BUCKETS).map(Bucket::new).collect();
         try_join_all(buckets.iter_mut().map(|bucket| bucket.fill(world))).await?;
@@ -191,6 +207,8 @@ pub struct Known {
     pub current: Option<Vouched>,
     /// What roots vouch for.
     pub signed: Vec<Vouched>,
+    /// Why its keeper cannot be read, where that is so.
+    pub unreadable: Option<CallError>,
 }
 
 /// Every chain that the map or a root knows of, in order.
@@ -224,9 +242,10 @@ impl KnownChains {
         let Some(subject) = self.signed.iter().filter_map(SignedHeads::peek).chain(current).min().cloned() else {
             return Ok(None);
         };
-        let mut known = Known { subject, current: None, signed: Vec::new() };
-        if self.next.as_ref().is_some_and(|c| c.subject == known.subject) {
-            known.current = self.next.take().and_then(Current::vouched);
+        let mut known = Known { subject, current: None, signed: Vec::new(), unreadable: None };
+        if let Some(mut current) = self.next.take_if(|c| c.subject == known.subject) {
+            known.unreadable = current.unreadable.take();
+            known.current = current.vouched();
             self.next = self.current.next(&self.world).await?;
         }
         for heads in &mut self.signed {

@@ -44,6 +44,9 @@ async fn write_pages(world: &World, set: u64) -> Called<Pages> {
     let mut page: Vec<(Subject, Head)> = Vec::with_capacity(HEADS_PAGE);
     let mut pages = 0;
     while let Some(current) = heads.next(world).await? {
+        if let Some(error) = current.unreadable {
+            return Err(error);
+        }
         let Some(head) = current.head else { continue };
         digest.add(&current.subject, &head);
         page.push((current.subject, head));

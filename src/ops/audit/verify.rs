@@ -14,7 +14,7 @@ use crate::domain::audit::chain::{ChainCheck, Flaw, FlawKind, Found};
 use crate::domain::audit::root::{Root, RootsChecked, flaw};
 use crate::domain::ids::Digest;
 use crate::ops::{ErrorKind, Event, OpError, World};
-use crate::ports::Called;
+use crate::ports::{CallError, Called};
 
 use super::heads::{Known, KnownChains, SignedHeads};
 use super::{CHAIN_PAGE, current, head, roots};
@@ -105,7 +105,7 @@ pub async fn all(world: &World, kept: Option<&Digest>) -> Result<Verified, OpErr
 /// Verifies the chain of one subject.
 pub async fn one(world: &World, subject: &Subject, kept: Option<&Digest>) -> Result<Verified, OpError> {
     let (mut verified, against, mut of_roots) = verify_roots(world, kept).await?;
-    let mut known = Known { subject: subject.clone(), current: None, signed: Vec::new() };
+    let mut known = Known { subject: subject.clone(), current: None, signed: Vec::new(), unreadable: None };
     for root in against {
         let mut heads = SignedHeads::begin(world, root).await?;
         while let Some((of, vouched)) = heads.next(world).await? {
@@ -158,6 +158,9 @@ fn absent(checked: &RootsChecked, digest: &Digest) -> Flaw {
 /// Verifies a chain, and looks again at what seems wrong: a chain that was written between two calls is read anew, and a
 /// flaw counts when two looks in a row have it.
 async fn chain(world: &World, mut known: Known) -> Called<ChainVerified> {
+    if let Some(error) = &known.unreadable {
+        return Ok(ChainVerified { records: 0, flaws: vec![keeper_unreadable(&known.subject, error)] });
+    }
     let mut seen = look(world, &known).await?;
     for _ in 1..LOOKS_MAX {
         if seen.flaws.is_empty() {
@@ -173,6 +176,12 @@ async fn chain(world: &World, mut known: Known) -> Called<ChainVerified> {
         seen = again;
     }
     Ok(seen)
+}
+
+/// The flaw of a chain that cannot be held against the entry or the load that vouches for it.
+fn keeper_unreadable(subject: &Subject, error: &CallError) -> Flaw {
+    let message = format!("what the map has of it cannot be read: {}", error.message);
+    Flaw { subject: subject.to_string(), kind: FlawKind::Unreadable, seq: None, to: None, message }
 }
 
 /// Reads a whole chain once. The head was read before it; where the chain has more, it is read once more.

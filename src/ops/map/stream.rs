@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::domain::ids::{BUCKETS, CellId, TenantId};
 use crate::domain::tenant::Entry;
-use crate::ports::tenants::{EntryPage, TenantMap};
+use crate::ports::tenants::{EntryPage, TenantMap, Unreadable};
 use crate::ports::{CallError, CallErrorKind, Called};
 
 /// Entries asked for at a time: with some 500 bytes each a page stays well below the 1 MiB that a query reads at most
@@ -35,10 +35,13 @@ impl Default for Wanted {
 
 /// The entries of a map, removed ones included, in the order of names. Each is as a consistent read found it when its
 /// page was read; a tenant never changes its key, so that each is seen at most once, and one that was there all the
-/// time exactly once.
+/// time exactly once. One that cannot be read is an error, unless it is to be skipped: most of what is done with a map
+/// needs all of it.
 pub struct Entries {
     map: Arc<dyn TenantMap>,
     wanted: Wanted,
+    /// Those that could not be read; none where that is an error.
+    skipped: Option<Vec<Unreadable<TenantId>>>,
     buckets: Vec<Bucket>,
 }
 
@@ -64,13 +67,25 @@ impl Entries {
             Bucket { number, page: Vec::new().into_iter(), ahead }
         };
         let buckets = (0..BUCKETS).map(bucket).collect();
-        Self { map, wanted, buckets }
+        Self { map, wanted, skipped: None, buckets }
+    }
+
+    /// The same, but entries that cannot be read are skipped: `take_skipped` gives them.
+    #[must_use]
+    pub fn skipping(mut self) -> Self {
+        self.skipped = Some(Vec::new());
+        self
+    }
+
+    /// The entries that were skipped since this was asked last.
+    pub fn take_skipped(&mut self) -> Vec<Unreadable<TenantId>> {
+        self.skipped.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The next entry; none past the last.
     pub async fn next(&mut self) -> Called<Option<Entry>> {
         for bucket in &mut self.buckets {
-            bucket.fill(&self.map, &self.wanted).await?;
+            bucket.fill(&self.map, &self.wanted, &mut self.skipped).await?;
         }
         let heads = self.buckets.iter().enumerate().filter_map(|(at, b)| Some((&b.head()?.tenant, at)));
         let first = heads.min().map(|(_, at)| at);
@@ -94,12 +109,21 @@ impl Bucket {
     }
 
     /// Makes sure that there is a head, unless the bucket is at its end. A page may be empty although there are more.
-    async fn fill(&mut self, map: &Arc<dyn TenantMap>, wanted: &Wanted) -> Called<()> {
+    async fn fill(
+        &mut self,
+        map: &Arc<dyn TenantMap>,
+        wanted: &Wanted,
+        skipped: &mut Option<Vec<Unreadable<TenantId>>>,
+    ) -> Called<()> {
         while self.page.as_slice().is_empty() {
             let Some(joined) = self.ahead.join_next().await else { return Ok(()) };
             let page = joined.map_err(|error| lost(&error))??;
             if page.next.is_some() {
                 fetch(&mut self.ahead, map, wanted, self.number, page.next);
+            }
+            match (skipped.as_mut(), page.unreadable.into_iter()) {
+                (Some(skipped), unreadable) => skipped.extend(unreadable),
+                (None, mut unreadable) => unreadable.next().map_or(Ok(()), |one| Err(one.error))?,
             }
             self.page = page.entries.into_iter();
         }

@@ -96,7 +96,7 @@ pub struct Report {
     pub under_way: u64,
     /// How often the tenants were counted: again, where counters differed or changed meanwhile.
     pub passes: u64,
-    /// Cells whose tenants could not be counted, because they kept changing.
+    /// Cells whose tenants could not be counted, because they kept changing, or because entries cannot be read.
     pub uncounted: Vec<CellId>,
     /// How often each code was found.
     pub tallies: BTreeMap<&'static str, Tally>,
@@ -148,13 +148,15 @@ struct Cells {
     loads: BTreeMap<CellId, CellLoad>,
     /// Those whose fences cannot be read; each is told once.
     unreadable: BTreeSet<CellId>,
+    /// False where an entry cannot be read: nobody knows then which cell it counts in.
+    are_countable: bool,
 }
 
 /// Checks the map. With `repair`, whoever that is repairs what is safe.
 pub async fn verify(world: &World, fleet: &Fleet, repair: Option<&Actor>) -> Result<Report, OpError> {
     let inspector = Inspector { world, fleet, desk: repair.map(|actor| Desk { world, fleet, actor }) };
     let loads = world.map.loads().await?.into_iter().map(|load| (load.cell.clone(), load)).collect();
-    let mut cells = Cells { loads, unreadable: BTreeSet::new() };
+    let mut cells = Cells { loads, unreadable: BTreeSet::new(), are_countable: true };
     let mut report = Report { cells: cells.loads.len() as u64, ..Report::default() };
     let counts = inspector.entries(&mut cells, &mut report).await?;
     inspector.counters(&cells, &counts, &mut report).await?;

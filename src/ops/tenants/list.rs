@@ -110,8 +110,9 @@ impl Query {
 }
 
 impl Desk<'_> {
-    /// Hands over the tenants that are asked for, one by one, until `take` says that it has enough (false).
-    pub async fn list(&self, query: &Query, mut take: impl FnMut(Entry) -> bool) -> Result<(), OpError> {
+    /// Hands over the tenants that are asked for, one by one, until `take` says that it has enough (false). Gives the
+    /// number of entries that were passed over because they cannot be read.
+    pub async fn list(&self, query: &Query, mut take: impl FnMut(Entry) -> bool) -> Result<usize, OpError> {
         let regions: BTreeMap<CellId, Region> =
             self.world.map.loads().await?.into_iter().map(|load| (load.cell, load.place.region)).collect();
         if query.sort == Sort::Name && !query.reverse {
@@ -121,10 +122,11 @@ impl Desk<'_> {
             Some(tenant) => Some(query.key(&self.entry(tenant).await?)),
             None => None,
         };
-        let mut left = query.limit.unwrap_or(u64::MAX);
+        let (mut left, mut unreadable) = (query.limit.unwrap_or(u64::MAX), 0);
         while left > 0 {
             let wanted = usize::try_from(left).unwrap_or(usize::MAX).min(SELECTED_MAX);
-            let page = self.select(query, &regions, after.as_ref(), wanted).await?;
+            let (page, skipped) = self.select(query, &regions, after.as_ref(), wanted).await?;
+            unreadable = skipped;
             let ended = page.len() < wanted;
             after = page.last().map(|entry| query.key(entry));
             left -= page.len() as u64;
@@ -133,7 +135,7 @@ impl Desk<'_> {
                 break;
             }
         }
-        Ok(())
+        Ok(unreadable)
     }
 
     async fn by_name(
@@ -141,13 +143,15 @@ impl Desk<'_> {
         query: &Query,
         regions: &BTreeMap<CellId, Region>,
         mut take: impl FnMut(Entry) -> bool,
-    ) -> Result<(), OpError> {
+    ) -> Result<usize, OpError> {
         let cell = query.filter.cell.clone();
         let wanted = Wanted { cell, after: query.after.clone(), page: page_size(query) };
-        let mut found = Entries::of(self.world.map.clone(), wanted);
-        let mut left = query.limit.unwrap_or(u64::MAX);
+        let mut found = Entries::of(self.world.map.clone(), wanted).skipping();
+        let (mut left, mut unreadable) = (query.limit.unwrap_or(u64::MAX), 0);
         while left > 0 {
-            let Some(entry) = found.next().await? else { break };
+            let next = found.next().await?;
+            unreadable += found.take_skipped().len();
+            let Some(entry) = next else { break };
             if query.filter.matches(&entry, regions.get(&entry.cell)) {
                 left -= 1;
                 if !take(entry) {
@@ -155,21 +159,24 @@ impl Desk<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(unreadable)
     }
 
-    /// The first `wanted` entries of an order after a key.
+    /// The first `wanted` entries of an order after a key, and how many cannot be read.
     async fn select(
         &self,
         query: &Query,
         regions: &BTreeMap<CellId, Region>,
         after: Option<&Key>,
         wanted: usize,
-    ) -> Result<Vec<Entry>, OpError> {
+    ) -> Result<(Vec<Entry>, usize), OpError> {
         let from = Wanted { cell: query.filter.cell.clone(), ..Wanted::default() };
-        let mut found = Entries::of(self.world.map.clone(), from);
-        let mut heap: BinaryHeap<Ranked> = BinaryHeap::new();
-        while let Some(entry) = found.next().await? {
+        let mut found = Entries::of(self.world.map.clone(), from).skipping();
+        let (mut heap, mut unreadable): (BinaryHeap<Ranked>, usize) = (BinaryHeap::new(), 0);
+        loop {
+            let next = found.next().await?;
+            unreadable += found.take_skipped().len();
+            let Some(entry) = next else { break };
             let ranked = Ranked { key: query.key(&entry), reverse: query.reverse, entry };
             let shown = after.is_some_and(|after| ordered(&ranked.key, after, query.reverse) != Ordering::Greater);
             if shown || !query.filter.matches(&ranked.entry, regions.get(&ranked.entry.cell)) {
@@ -180,7 +187,7 @@ impl Desk<'_> {
                 heap.pop();
             }
         }
-        Ok(heap.into_sorted_vec().into_iter().map(|ranked| ranked.entry).collect())
+        Ok((heap.into_sorted_vec().into_iter().map(|ranked| ranked.entry).collect(), unreadable))
     }
 }
 

@@ -133,10 +133,16 @@ async fn an_entry_of_a_newer_format_is_not_touched() {
     assert_eq!(map.write(std::slice::from_ref(&added)).await.expect("answered"), Written::Done);
     proxy.spoil(|seen, body| match seen.action.as_str() {
         "GetItem" => Some(edited(&body, |answer| answer["Item"]["format"] = json!({ "N": "9" }))),
+        "Query" => Some(edited(&body, |answer| answer["Items"][0]["format"] = json!({ "N": "9" }))),
         _ => Some(body),
     });
     let error = map.entry(&tenant(1)).await.expect_err("too new");
     assert!(error.message.contains("written by a newer cellctl"), "{error}");
     let error = map.load(&load.cell).await.expect_err("too new");
     assert!(error.message.contains("upgrade cellctl"), "{error}");
+    let page = map.page(tenant(1).bucket(), None, 10, None).await.expect("a page");
+    assert_eq!((page.entries.len(), &page.unreadable[0].of, page.unreadable[0].newer), (0, &tenant(1), Some(9)));
+    let seen = map.seen_loads().await.expect("loads");
+    assert_eq!((seen.loads.len(), &seen.unreadable[0].of, seen.unreadable[0].newer), (0, &load.cell, Some(9)));
+    map.loads().await.expect_err("too new");
 }

@@ -340,6 +340,27 @@ async fn tampering_is_found_under_writers_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_entry_or_a_load_that_cannot_be_read_is_named_beside_the_rest_and_not_signed_over() {
+    let sim = sim_of(&tables(60));
+    sign_off(&sim).await.expect("signed");
+    let chains = verify(&sim, None).await.chains;
+    let cell = sim.tables(|map| {
+        map.entries.get_mut(&tenant(21)).expect("an entry").format = 2;
+        map.chains.get_mut(&of("tenant/t-0033")).expect("there").remove(&2);
+        map.loads.keys().next().expect("a cell").clone()
+    });
+    sim.spoil_load(cell.clone());
+    let (found, cell) = (verify(&sim, None).await, format!("cell/{cell}"));
+    let expected = [
+        (cell.as_str(), FlawKind::Unreadable, None),
+        ("tenant/t-0021", FlawKind::Unreadable, None),
+        ("tenant/t-0033", FlawKind::Missing, Some(2)),
+    ];
+    assert_eq!((named(&found).as_slice(), found.chains), (expected.as_slice(), chains));
+    sign_off(&sim).await.expect_err("a root is made over all chains");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_history_is_read_newest_first_in_parts() {
     let mut map = tables(2);
     let mut entry = map.entries[&tenant(1)].clone();

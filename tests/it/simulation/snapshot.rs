@@ -12,13 +12,14 @@ use cellctl::domain::record::CellState;
 use cellctl::domain::snapshot::EntryLine;
 use cellctl::domain::tenant::Attributes;
 use cellctl::ops::map::diff::{Counts, Difference, Kind, Source, diff};
-use cellctl::ops::map::export::{Exported, export};
+use cellctl::ops::map::export::{ExportError, Exported, export};
 use cellctl::ops::map::file::Snapshot;
 use cellctl::ops::map::import::{Imported, Left, Options, Why, import};
 use cellctl::ops::map::stats::{Stats, stats};
 use cellctl::ops::map::stream::{Entries, Wanted};
 use cellctl::ops::tenants::Desk;
 use cellctl::ops::tenants::add::AddRequest;
+use cellctl::ops::tenants::list::{Query, Sort};
 use cellctl::ops::{ErrorKind, OpError};
 use tokio::sync::watch;
 
@@ -329,4 +330,26 @@ async fn the_numbers_are_those_of_the_entries() {
     let heaviest: Vec<_> = found.heaviest.iter().map(|heavy| (heavy.tenant.0.as_str(), heavy.weight)).collect();
     assert_eq!(heaviest, [("Far-a", 5), ("far-b", 5), ("t02", 3)]);
     assert!(found.skew.is_some_and(|skew| skew > 1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_cannot_be_read_is_left_out_of_a_list_and_stops_an_export() {
+    let sim = provisioned();
+    for tenant in ["a", "b", "c"] {
+        add(&sim, tenant, "cell-1", 1).await;
+    }
+    sim.with_map(|map| map.entries.get_mut(&name("b")).expect("an entry").format = 2);
+    let (world, fleet, actor) = (sim.world(), roomy(), actor());
+    let desk = Desk { world: &world, fleet: &fleet, actor: &actor };
+    for sort in [Sort::Name, Sort::Weight] {
+        let mut listed = Vec::new();
+        let take = |entry: cellctl::domain::tenant::Entry| {
+            listed.push(entry.tenant.to_string());
+            true
+        };
+        let unreadable = desk.list(&Query { sort, ..Query::default() }, take).await.expect("listed");
+        assert_eq!((listed, unreadable), (vec!["a".to_owned(), "c".to_owned()], 1), "{sort:?}");
+    }
+    let error = export(&world.map, &fleet.name, 0, &mut Vec::new()).await.expect_err("it would not be whole");
+    assert!(matches!(&error, ExportError::Map(error) if error.message.contains("tenant b")), "{error:?}");
 }

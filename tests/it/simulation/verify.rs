@@ -216,6 +216,21 @@ async fn what_is_not_safe_is_told_and_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn beside_an_entry_that_cannot_be_read_everything_else_is_told_and_no_counter_is_set() {
+    let sim = orderly().await;
+    sim.with_map(|map| {
+        entry(map, "acme").format = 2;
+        load(map, "cell-2").tenants = 7;
+        put_fence(map, "cell-1", "nobody", 3, FenceMode::Open);
+    });
+    let before = content(&sim);
+    let report = run(&sim, true).await;
+    assert_eq!((codes(&report), report.exit_code()), (vec!["newer-format", "fence-orphan"], 1), "{report:?}");
+    assert_eq!(report.uncounted, [cell("cell-1"), cell("cell-2")]);
+    assert_eq!(content(&sim), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_move_that_holds_a_fence_is_no_finding() {
     for mode in [FenceMode::Guarded, FenceMode::Sealed] {
         let sim = orderly().await;

@@ -14,13 +14,15 @@ use cellctl::domain::ids::{CellId, Digest, StackName, TenantId};
 use cellctl::domain::lock::Lease;
 use cellctl::domain::record::CellRecord;
 use cellctl::domain::stack::{StackDetail, StackEvent, StackResource, StackStatus, StackSummary};
-use cellctl::domain::tenant::Entry;
 use cellctl::domain::tenant::change::{Change, FenceWrite};
 use cellctl::domain::tenant::fence::{Fence, FenceTable};
 use cellctl::domain::tenant::load::CellLoad;
+use cellctl::domain::tenant::{ENTRY_FORMAT, Entry};
 use cellctl::ops::World;
 use cellctl::ops::event::Silent;
-use cellctl::ports::tenants::{AuditLog, EntryPage, FencePage, Fences, StoredRecord, StoredRoot, TenantMap, Written};
+use cellctl::ports::tenants::{
+    AuditLog, EntryPage, FencePage, Fences, SeenLoads, StoredRecord, StoredRoot, TenantMap, Unreadable, Written,
+};
 use cellctl::ports::{
     Artifacts, Atoms, CallError, CallErrorKind, Called, ChangeSetState, Clock, Content, Control, DriftState,
     DriftedResource, Identities, Identity, JournalEntry, Packages, StackRequest, Stacks, TemplateText,
@@ -64,6 +66,8 @@ struct State {
     behind: Option<Entry>,
     /// Fence tables that were deleted.
     gone: BTreeSet<FenceTable>,
+    /// Cells whose loads cannot be read.
+    spoilt: BTreeSet<CellId>,
     lease: Option<Lease>,
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
@@ -156,6 +160,11 @@ impl Sim {
     /// Somebody deletes a cell's fence table.
     pub(crate) fn drop_table(&self, table: FenceTable) {
         self.state().gone.insert(table);
+    }
+
+    /// Spoils the load of a cell.
+    pub(crate) fn spoil_load(&self, cell: CellId) {
+        self.state().spoilt.insert(cell);
     }
 
     /// Whether the lock can be written.
@@ -483,6 +492,15 @@ impl Control for Sim {
     }
 }
 
+/// An entry, unless its format is a newer one.
+fn readable(entry: Entry) -> Called<Entry> {
+    if entry.format <= ENTRY_FORMAT {
+        return Ok(entry);
+    }
+    let subject = format!("tenant {}", entry.tenant);
+    Err(CallError { subject, ..error(CallErrorKind::Invalid, "GetItem", "it was written by a newer cellctl") })
+}
+
 fn there(state: &State, table: &FenceTable, operation: &'static str) -> Called<()> {
     if state.gone.contains(table) { Err(missing(operation)) } else { Ok(()) }
 }
@@ -497,12 +515,17 @@ fn fenced(state: &State, lease: &Lease) -> Called<()> {
 #[async_trait]
 impl TenantMap for Sim {
     async fn entry(&self, tenant: &TenantId) -> Called<Option<Entry>> {
-        self.call("GetItem", |state, _| Ok(state.map.entries.get(tenant).cloned())).await
+        let entry = |state: &mut State| state.map.entries.get(tenant).cloned();
+        self.call("GetItem", |state, _| entry(state).map(readable).transpose()).await
     }
 
     async fn entries(&self, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Entry>> {
-        let find = |state: &State, tenant: &TenantId| Some((tenant.clone(), state.map.entries.get(tenant)?.clone()));
-        self.call("BatchGetItem", |state, _| Ok(tenants.iter().filter_map(|t| find(state, t)).collect())).await
+        let find = |state: &State, tenant: &TenantId| state.map.entries.get(tenant).cloned().map(readable);
+        let named = |entry: Entry| (entry.tenant.clone(), entry);
+        self.call("BatchGetItem", |state, _| {
+            tenants.iter().filter_map(|tenant| find(state, tenant)).map(|entry| entry.map(named)).collect()
+        })
+        .await
     }
 
     async fn page(&self, bucket: u8, after: Option<&TenantId>, limit: u32, cell: Option<&CellId>) -> Called<EntryPage> {
@@ -510,16 +533,31 @@ impl TenantMap for Sim {
             let mut page = state.map.page(bucket, after, limit, cell);
             let behind = state.behind.take_if(|old| old.tenant.bucket() == bucket);
             for entry in &mut page.entries {
-                let old = behind.as_ref().filter(|old| old.tenant == entry.tenant);
-                old.into_iter().for_each(|old| entry.clone_from(old));
+                if let Some(old) = behind.as_ref().filter(|old| old.tenant == entry.tenant) {
+                    entry.clone_from(old);
+                }
+            }
+            for entry in std::mem::take(&mut page.entries) {
+                let (of, newer) = (entry.tenant.clone(), Some(entry.format));
+                match readable(entry) {
+                    Ok(entry) => page.entries.push(entry),
+                    Err(error) => page.unreadable.push(Unreadable { of, newer, error }),
+                }
             }
             Ok(page)
         })
         .await
     }
 
-    async fn loads(&self) -> Called<Vec<CellLoad>> {
-        self.call("Query", |state, _| Ok(state.map.loads.values().cloned().collect())).await
+    async fn seen_loads(&self) -> Called<SeenLoads> {
+        self.call("Query", |state, _| {
+            let spoilt = |load: &CellLoad| state.spoilt.contains(&load.cell);
+            let (unreadable, loads): (Vec<_>, Vec<_>) = state.map.loads.values().cloned().partition(spoilt);
+            let error = error(CallErrorKind::Invalid, "GetItem", "its weight is missing");
+            let named = |load: CellLoad| Unreadable { of: load.cell, newer: None, error: error.clone() };
+            Ok(SeenLoads { loads, unreadable: unreadable.into_iter().map(named).collect() })
+        })
+        .await
     }
 
     async fn load(&self, cell: &CellId) -> Called<Option<CellLoad>> {

@@ -13,9 +13,10 @@ use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::verify::{Finding, Seat, examine, is_under_way};
 use crate::ops::OpError;
 use crate::ops::map::stream::Entries;
+use crate::ports::Called;
 
 use super::look::Looked;
-use super::{CONCURRENCY, Cells, Inspector, Outcome, Report};
+use super::{CONCURRENCY, Cells, Inspector, Outcome, Report, Told};
 
 /// Entries that are held against their fences together: enough for few calls, at some 5 MB.
 const WINDOW_ENTRIES: usize = 5_000;
@@ -54,9 +55,9 @@ impl Inspector<'_> {
         let seat = |load: &CellLoad| (load.cell.clone(), Seat::of(self.fleet, &load.cell, Some(load.clone())));
         let seats = cells.loads.values().map(seat).collect();
         let mut scan = Scan { cells, report, seats, counts: Counts::new() };
-        let mut entries = Entries::all(self.world.map.clone());
+        let mut entries = Entries::all(self.world.map.clone()).skipping();
         let mut window: Vec<Entry> = Vec::new();
-        while let Some(entry) = entries.next().await? {
+        while let Some(entry) = scan.next(&mut entries).await? {
             scan.count(&entry);
             window.push(entry);
             if window.len() == WINDOW_ENTRIES {
@@ -110,6 +111,20 @@ impl Inspector<'_> {
 }
 
 impl Scan<'_> {
+    /// The next entry; those that cannot be read on the way to it are told.
+    async fn next(&mut self, entries: &mut Entries) -> Called<Option<Entry>> {
+        let next = entries.next().await?;
+        for one in entries.take_skipped() {
+            let finding = match one.newer {
+                Some(format) => Finding::NewerFormat { tenant: one.of, format },
+                None => Finding::EntryUnreadable { tenant: one.of, reason: one.error.message },
+            };
+            self.report.add(Told::new(finding, Outcome::Found));
+            self.cells.are_countable = false;
+        }
+        Ok(next)
+    }
+
     fn count(&mut self, entry: &Entry) {
         if !entry.is_present() {
             self.report.removed += 1;

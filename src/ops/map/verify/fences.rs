@@ -9,7 +9,7 @@ use crate::domain::tenant::fence::{Fence, FenceMode, FenceTable};
 use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::verify::examine_fence;
 use crate::ops::OpError;
-use crate::ports::Called;
+use crate::ports::{CallErrorKind, Called};
 
 use super::look::Looked;
 use super::{CONCURRENCY, Cells, Inspector, Report, Told};
@@ -73,8 +73,28 @@ impl Inspector<'_> {
         if tenants.is_empty() {
             return Ok(tenants);
         }
-        let entries = self.world.map.entries(&tenants).await?;
+        let entries = match self.world.map.entries(&tenants).await {
+            Err(error) if error.kind == CallErrorKind::Invalid => return self.suspects_apart(cell, open).await,
+            entries => entries?,
+        };
         let is_suspect = |fence: &&Fence| examine_fence(cell, fence, entries.get(&fence.tenant)).is_some();
         Ok(open.into_iter().filter(is_suspect).map(|fence| fence.tenant.clone()).collect())
+    }
+
+    /// The same where an entry among them cannot be read, which is told elsewhere: each is read by itself.
+    async fn suspects_apart(&self, cell: &CellId, open: Vec<&Fence>) -> Called<Vec<TenantId>> {
+        let read = |fence: Fence| async move {
+            let entry = self.world.map.entry(&fence.tenant).await;
+            (fence, entry)
+        };
+        let mut reads = stream::iter(open.into_iter().cloned().map(read)).buffered(CONCURRENCY);
+        let mut found = Vec::new();
+        while let Some((fence, entry)) = reads.next().await {
+            match entry {
+                Err(error) if error.kind == CallErrorKind::Invalid => {}
+                entry => found.extend(examine_fence(cell, &fence, entry?.as_ref()).map(|_| fence.tenant)),
+            }
+        }
+        Ok(found)
     }
 }
