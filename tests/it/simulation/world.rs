@@ -35,7 +35,7 @@ use crate::support::map::MapState;
 const STACK_MS: i64 = 60_000;
 
 /// For how long the adapter tries a write again that collides with others.
-const COLLIDED_FOR: Duration = Duration::from_secs(60);
+const COLLIDED_FOR: Duration = Duration::from_mins(1);
 
 /// What goes wrong at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
