@@ -171,7 +171,7 @@ async fn supervise(cli: Cli, environment: Environment, printer: Arc<Printer>) ->
     let session =
         Session { global: cli.global, environment, printer: Arc::clone(&printer), interrupt: interrupt.clone() };
     tokio::select! {
-        ran = dispatch(cli.command, session) => match ran {
+        ran = dispatch(cli.command, session) => match ran.and_then(|code| printer.failure().map_or(Ok(code), Err)) {
             Ok(code) => code,
             Err(error) => {
                 printer.error(&error);

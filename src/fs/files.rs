@@ -54,8 +54,11 @@ pub fn open(path: &Path) -> std::io::Result<BufReader<File>> {
     Ok(BufReader::with_capacity(BUFFER_BYTES, File::open(path)?))
 }
 
-/// An empty file beside the place of another.
+/// An empty file beside the place of another. A device or a pipe in that place would be replaced by a file.
 fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
+    if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(std::io::Error::other("it is there and is no regular file"));
+    }
     let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::Builder::new().prefix(".cellctl-").tempfile_in(dir)
 }
@@ -94,6 +97,7 @@ mod tests {
         pieces.write_all(b"ne").expect("written");
         drop(pieces);
         assert_eq!(std::fs::read_to_string(&path).expect("read"), "old");
+        assert!(write_atomically(Path::new("/dev/null"), "new").is_err(), "a device stays a device");
         let leftovers = std::fs::read_dir(dir.path()).expect("list").count();
         assert_eq!(leftovers, 1);
     }

@@ -23,7 +23,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::ops::OpError;
+use crate::ops::{ErrorKind, OpError};
 
 pub use style::Style;
 
@@ -54,8 +54,8 @@ pub struct Options {
 /// Prints.
 pub struct Printer {
     options: Options,
-    /// Keeps lines whole when several tasks print.
-    turn: Mutex<()>,
+    /// Keeps lines whole when several tasks print. Holds the first failure of stdout that is not a reader's going away.
+    turn: Mutex<Option<String>>,
 }
 
 /// A document for machines: the name of its schema, and the data.
@@ -107,14 +107,26 @@ impl Printer {
 
     /// Prints data as it is, with a line end where it lacks one.
     pub fn data(&self, text: &str) {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        write_to(&mut std::io::stdout().lock(), text);
+        self.part(text);
     }
 
     /// Prints a part of a long text on stdout. False: the reader is gone, and wants no more.
     pub fn part(&self, text: &str) -> bool {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        write_to(&mut std::io::stdout().lock(), text)
+        let mut failure = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = write_to(&mut std::io::stdout().lock(), text);
+        if let Err(error) = &written
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            failure.get_or_insert_with(|| error.to_string());
+        }
+        written.is_ok()
+    }
+
+    /// Why data could not be written, if it could not: a full disk, not a reader who has seen enough.
+    pub fn failure(&self) -> Option<OpError> {
+        let failure = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = format!("cannot write to stdout: {}", failure.as_ref()?);
+        Some(OpError::new(ErrorKind::Failed, message).hint("what was printed is not whole; run the command again"))
     }
 
     /// Prints one of many documents as a line. False: the reader is gone, and wants no more.
@@ -132,7 +144,8 @@ impl Printer {
     /// Tells people something on stderr that they must not miss.
     pub fn always(&self, text: &str) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        write_to(&mut std::io::stderr().lock(), text);
+        // Nobody can be told that nobody can be told.
+        let _ = write_to(&mut std::io::stderr().lock(), text);
     }
 
     /// Prints an error.
@@ -190,18 +203,15 @@ fn visible_lines(text: &str) -> String {
     text.split('\n').map(tenants::visible).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes a whole text. False means that the reader is gone (a closed pipe): then there is nobody to tell.
-fn write_to(stream: &mut impl Write, text: &str) -> bool {
+/// Writes a whole text.
+fn write_to(stream: &mut impl Write, text: &str) -> std::io::Result<()> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    let written =
-        stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(end.as_bytes())).and_then(|()| stream.flush());
-    written.is_ok()
+    stream.write_all(text.as_bytes()).and_then(|()| stream.write_all(end.as_bytes())).and_then(|()| stream.flush())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::ErrorKind;
 
     #[test]
     fn an_error_steers_no_terminal_and_keeps_its_lines() {

@@ -176,3 +176,16 @@ fn drift_is_shown_with_its_values_and_nothing_is_reverted() {
     ran.says(&["one drifted", "Alerts", "/DisplayName: template one, actual mine", "Nothing was changed."]);
     assert_eq!(stage.cloudformation.writes().len(), before);
 }
+
+/// `/dev/full` takes nothing: what is printed there is lost, and the exit code says so.
+#[test]
+#[cfg(target_os = "linux")]
+fn data_that_cannot_be_written_is_an_error() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a full disk");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cellctl"));
+    let command = command.args(["schema", "cell"]).env_clear().stdout(full);
+    let output = command.output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("cannot write to stdout: No space left on device"), "{said}");
+}

@@ -104,10 +104,10 @@ impl MapState {
         self.chains.entry(stored.subject.clone()).or_default().insert(stored.seq, stored);
     }
 
-    /// As part of a transaction: below epoch 1 there is nothing.
+    /// As part of a transaction: before the first there is nothing.
     fn may_write_first(&self, write: &FenceWrite) -> bool {
         let there = self.fences.contains_key(&(write.table.clone(), write.fence.tenant.clone()));
-        self.may_write(write) && (write.fence.epoch > 1 || !there)
+        self.may_write(write) && (!write.first || !there)
     }
 
     fn may_write(&self, write: &FenceWrite) -> bool {

@@ -53,14 +53,13 @@ fn decode(table: &Table, item: &Item) -> Called<Fence> {
     })
 }
 
-/// The part of a transaction that writes a fence. Below epoch 1 there is nothing: then no fence may be there at all, which
-/// costs the service less to find out.
+/// The part of a transaction that writes a fence.
 pub(super) fn put(control: &Table, write: &FenceWrite) -> Called<TransactWriteItem> {
     let table = control.other(&control.place, &write.table.name);
-    match write.fence.epoch {
-        0 | 1 => table.put(encode(&write.fence), "attribute_not_exists(tenant)", Item::new()),
-        _ => table.put(encode(&write.fence), MAY_WRITE, expected(&write.fence)),
+    if write.first {
+        return table.put(encode(&write.fence), "attribute_not_exists(tenant)", Item::new());
     }
+    table.put(encode(&write.fence), MAY_WRITE, expected(&write.fence))
 }
 
 /// Where a scan goes on: the last key as text. A tenant's name has no `#`.

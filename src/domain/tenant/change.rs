@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use crate::domain::audit::{Deed, Sealed, Stamp, Subject};
+use crate::domain::audit::{Deed, Head, Record, Sealed, Stamp, Subject};
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest, TenantId};
 use crate::domain::snapshot::EntryLine;
@@ -78,6 +78,8 @@ pub struct FenceWrite {
     pub table: FenceTable,
     /// What it is to be.
     pub fence: Fence,
+    /// Whether no fence at all may be there: what is asked for the very first one, which costs the service least.
+    pub first: bool,
 }
 
 /// The cell that a tenant is added to.
@@ -91,6 +93,38 @@ pub struct Target {
     pub local: bool,
     /// Whether somebody named it.
     pub by_hand: bool,
+}
+
+/// What the audit log still knows of a tenant whose entry the map has lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remnant {
+    /// Where its chain ends.
+    pub head: Head,
+    /// The highest epoch that a record names.
+    pub epoch: u64,
+    /// The cell that was named last.
+    pub cell: Option<CellId>,
+    /// Whether it was not removed.
+    pub present: bool,
+}
+
+impl Change {
+    /// The change of an entry that the map has lost: its record goes on from where the chain ends, and its epoch is
+    /// `epoch`.
+    #[must_use]
+    pub fn follow(mut self, remnant: &Remnant, epoch: u64, stamp: &Stamp) -> Self {
+        let Record { subject, action, from, mut to, .. } = self.record.record;
+        to["epoch"] = json!(epoch);
+        self.record = Sealed::next(subject, Some(&remnant.head), stamp, Deed { action, from, to });
+        self.after.epoch = epoch;
+        self.after.version = self.record.record.seq;
+        self.after.head = self.record.hash.clone();
+        if let Some(write) = &mut self.fence {
+            write.fence.epoch = epoch;
+            write.first = false;
+        }
+        self
+    }
 }
 
 impl Target {
@@ -133,7 +167,8 @@ pub fn add(
         version: 0,
         head: Digest::of(b""),
     };
-    let fence = fences.filter(|_| target.local).map(|table| open(table, &after));
+    let first = epoch == 1;
+    let fence = fences.filter(|_| target.local).map(|table| FenceWrite { first, ..open(table, &after) });
     finish(before, after, stamp, deed, Some(load), fence)
 }
 
@@ -171,12 +206,14 @@ pub fn restore(line: &EntryLine, target: &Target, before: Option<&Entry>, stamp:
 
 /// The write that opens an entry's fence.
 pub fn open(table: FenceTable, entry: &Entry) -> FenceWrite {
-    FenceWrite { table, fence: Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Open } }
+    let fence = Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Open };
+    FenceWrite { table, fence, first: false }
 }
 
 /// The write that closes an entry's fence. `entry` is as it is after its removal began: its epoch has grown.
 pub fn close(table: FenceTable, entry: &Entry) -> FenceWrite {
-    FenceWrite { table, fence: Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Closed } }
+    let fence = Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Closed };
+    FenceWrite { table, fence, first: false }
 }
 
 /// Notes that the fence of a tenant in another account or Region is open.

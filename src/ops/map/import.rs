@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::domain::ids::TenantId;
 use crate::domain::snapshot::EntryLine;
-use crate::domain::tenant::change::{self, Change};
+use crate::domain::tenant::change::{self, Change, Remnant};
 use crate::domain::tenant::fence::FenceTable;
 use crate::domain::tenant::{Entry, EntryState};
 use crate::ops::error::{ErrorKind, OpError};
@@ -84,6 +84,8 @@ impl Imported {
 struct Planned {
     line: EntryLine,
     before: Option<Entry>,
+    /// What the audit log knows of it, where the map has lost its entry.
+    remnant: Option<Remnant>,
     /// Most bytes that it takes in a transaction.
     bytes: usize,
 }
@@ -91,7 +93,7 @@ struct Planned {
 impl Planned {
     fn new(line: EntryLine, before: Option<Entry>) -> Self {
         let bytes = change::bytes_max(before.as_ref(), &line.attributes(), line.pin.as_ref());
-        Self { line, before, bytes }
+        Self { line, before, remnant: None, bytes }
     }
 }
 
@@ -259,7 +261,11 @@ impl Importer<'_> {
         let stamp = self.desk.stamp();
         let change = |planned: &Planned| {
             let target = cells.target(&planned.line.cell)?;
-            Some(change::restore(&planned.line, &target, planned.before.as_ref(), &stamp))
+            let change = change::restore(&planned.line, &target, planned.before.as_ref(), &stamp);
+            Some(match &planned.remnant {
+                Some(remnant) => change.follow(remnant, planned.line.epoch, &stamp),
+                None => change,
+            })
         };
         batch.iter().filter_map(change).collect()
     }
@@ -310,11 +316,32 @@ impl Importer<'_> {
                 Judged::Equal => tally.equal += 1,
                 Judged::Unopened(entry) => unopened.push(*entry),
                 Judged::Left(why) => tally.leave(&line, why),
-                Judged::Missing => rest.push(Planned::new(line, before)),
+                Judged::Missing => {
+                    let mut planned = Planned::new(line, before);
+                    if let Some(why) = self.remember(&mut planned).await? {
+                        tally.leave(&planned.line, why);
+                    } else {
+                        rest.push(planned);
+                    }
+                }
             }
         }
         *tally = std::mem::take(tally).merge(self.finish(unopened).await?);
         Ok((!rest.is_empty()).then_some(rest))
+    }
+}
+
+impl Importer<'_> {
+    /// Looks up what the audit log knows of a tenant whose entry is not there although its chain may be. Gives why it is
+    /// left alone, where the log tells of a later time than the snapshot.
+    async fn remember(&self, planned: &mut Planned) -> Result<Option<Why>, OpError> {
+        if planned.before.is_none() {
+            planned.remnant = self.desk.remnant(&planned.line.tenant).await?;
+        }
+        let later = planned.remnant.as_ref().filter(|remnant| {
+            remnant.epoch > planned.line.epoch || (remnant.epoch == planned.line.epoch && !remnant.present)
+        });
+        Ok(later.map(|remnant| Why::Removed { epoch: remnant.epoch }))
     }
 }
 

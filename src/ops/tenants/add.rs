@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::domain::ids::{CellId, TenantId};
-use crate::domain::tenant::change::{self, Change, Target};
+use crate::domain::tenant::change::{self, Change, Remnant, Target};
 use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::placement::{Candidate, Refusal, Wish, choose};
 use crate::domain::tenant::{Attributes, Entry, EntryState};
@@ -15,6 +15,7 @@ use crate::ops::error::{ErrorKind, OpError};
 use crate::ports::tenants::Written;
 
 use super::place::{Placement, no_cell, placement};
+use super::remnant::lost;
 use super::{Desk, Did, half_removed};
 
 /// Who is to be added.
@@ -96,6 +97,10 @@ impl Desk<'_> {
             if let Some(entry) = there.as_ref().filter(|entry| entry.is_present()) {
                 return self.already(entry, request).await;
             }
+            let remnant = match &there {
+                None if attempt > 0 => self.remnant_for(request).await?,
+                _ => None,
+            };
             let found = self.find(request, &wish).await?;
             if !found.target.local {
                 epoch_floor = self.fence_epoch(&found.target.load, &request.tenant).await?;
@@ -103,6 +108,13 @@ impl Desk<'_> {
             let attributes = request.attributes.clone();
             let stamp = self.stamp();
             let change = change::add(&request.tenant, attributes, &found.target, there.as_ref(), epoch_floor, &stamp);
+            let change = match &remnant {
+                Some(remnant) => {
+                    let epoch = change.after.epoch.max(remnant.epoch.saturating_add(1));
+                    change.follow(remnant, epoch, &stamp)
+                }
+                None => change,
+            };
             match self.land(&change).await? {
                 Written::Done => return self.open(change, found).await,
                 Written::FenceAhead(_) => {
@@ -111,6 +123,15 @@ impl Desk<'_> {
                 Written::EntryChanged(_) | Written::CellRefused(_) => {}
             }
             self.again(&request.tenant, &mut attempt).await?;
+        }
+    }
+
+    /// What the audit log knows of a tenant that is not in the map, unless that forbids to place it so.
+    async fn remnant_for(&self, request: &AddRequest) -> Result<Option<Remnant>, OpError> {
+        let remnant = self.remnant(&request.tenant).await?;
+        match &remnant {
+            Some(known) if known.present && known.cell != request.to => Err(lost(&request.tenant, known)),
+            _ => Ok(remnant),
         }
     }
 

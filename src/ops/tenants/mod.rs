@@ -9,6 +9,7 @@ pub mod history;
 pub mod import;
 pub mod list;
 pub mod place;
+pub mod remnant;
 pub mod remove;
 pub mod set;
 pub mod show;

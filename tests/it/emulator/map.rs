@@ -126,7 +126,7 @@ impl Pair {
         let modes = [FenceMode::Open, FenceMode::Closed, FenceMode::Sealed];
         let fence =
             Fence { tenant: self.tenant(), epoch: self.rng.u64(1..6), mode: modes[self.rng.usize(..modes.len())] };
-        let write = FenceWrite { table, fence };
+        let write = FenceWrite { table, fence, first: false };
         let expected = self.memory.put_fence(&write);
         assert_eq!(Fences::put(&self.tables, &write).await.expect("answered"), expected, "{write:?}");
     }

@@ -452,3 +452,35 @@ async fn an_entry_that_cannot_be_read_is_left_out_of_a_list_and_stops_an_export(
     let error = export(&world.map, &fleet.name, 0, &mut Vec::new()).await.expect_err("it would not be whole");
     assert!(matches!(&error, ExportError::Map(error) if error.message.contains("tenant b")), "{error:?}");
 }
+
+/// The table of the map is lost; the control table, with the audit log, and the fences are not.
+fn lose_the_map(sim: &Sim) {
+    sim.with_map(|map| {
+        map.entries.clear();
+        map.loads.values_mut().for_each(|load| (load.tenants, load.weight) = (0, 0));
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_map_is_restored_beside_its_audit_log() {
+    let sim = inhabited().await;
+    let (bytes, _) = exported(&sim).await;
+    // After the snapshot: one more life of a tenant, and a removal.
+    remove(&sim, "t01").await;
+    lose_the_map(&sim);
+    let (done, left) = import_into(&sim, &roomy(), &bytes, false).await.expect("restored");
+    assert_eq!((done.added, left.len()), (36, 1), "{left:?}");
+    assert!(matches!(left[0].why, Why::Removed { epoch: 2 }), "{left:?}");
+    // Its closed fence is all that is left of that one.
+    sim.with_map(|map| map.fences.retain(|(_, tenant), _| *tenant != name("t01")));
+    sim.with_map(|map| check_always(map, &roomy(), "after the restore"));
+    sim.with_map(|map| check_settled(map, "after the restore"));
+    let mut expected = tenants(&bytes);
+    expected.retain(|line| !line.contains(r#""t01""#));
+    let without_times = |lines: Vec<String>| -> Vec<String> {
+        lines.iter().map(|line| line.split(r#","changedAtMs""#).next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(without_times(tenants(&exported(&sim).await.0)), without_times(expected));
+    let again = restore(&sim, &bytes).await.expect("again");
+    assert_eq!((again.added, again.equal), (0, 36));
+}

@@ -528,6 +528,26 @@ async fn a_cell_that_is_being_deleted_is_not_brought_back_by_a_word() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_the_map_has_lost_goes_back_to_its_cell_or_nowhere() {
+    let fleet = fleet();
+    let sim = provisioned();
+    let world = sim.world();
+    carry_out(&world, &fleet, &Deed::Add(request("acme", Some("far-1")))).await.expect("added");
+    sim.with_map(|map| {
+        map.entries.clear();
+        map.loads.values_mut().for_each(|load| (load.tenants, load.weight) = (0, 0));
+    });
+    for elsewhere in [None, Some("cell-1")] {
+        let error = carry_out(&world, &fleet, &Deed::Add(request("acme", elsewhere))).await.expect_err("refused");
+        assert!(error.message.contains("history ends in far-1 at epoch 1"), "{error}");
+    }
+    carry_out(&world, &fleet, &Deed::Add(request("acme", Some("far-1")))).await.expect("back");
+    sim.with_map(|map| check_always(map, &fleet, "after the loss"));
+    sim.with_map(|map| check_settled(map, "after the loss"));
+    assert_eq!(sim.with_map(|map| map.entries[&tenant("acme")].epoch), 2);
+}
+
 fn deeds() -> impl Strategy<Value = Deed> {
     let name = || (0..8_u32).prop_map(|number| tenant(&format!("t-{number}")));
     let to = prop_oneof![4 => Just(None), 2 => (0..CELLS.len()).prop_map(|i| Some(CELLS[i].0.parse().expect("valid")))];
