@@ -233,12 +233,12 @@ mod tests {
     #[test]
     fn what_was_typed_is_printed_without_what_steers_a_terminal() {
         let typed = format!("a\u{1b}[2J\u{202e}'{}", "x".repeat(300));
-        let mut error = Cli::try_parse_from(["cellctl", "tenant", "show", &typed]).err().expect("refused");
+        let mut error = Cli::try_parse_from(["cellctl", "tenant", "show", &typed]).expect_err("refused");
         escape(&mut error);
         let text = error.to_string();
         assert!(text.contains("'a\\u{1b}[2J\\u{202e}'xx") && text.contains("xx…'"), "{text}");
         assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.len() < 600, "{text}");
-        let mut error = Cli::try_parse_from(["cellctl", "tenant", "sh\u{7}w"]).err().expect("refused");
+        let mut error = Cli::try_parse_from(["cellctl", "tenant", "sh\u{7}w"]).expect_err("refused");
         escape(&mut error);
         assert!(!error.to_string().contains('\u{7}'), "{error}");
     }

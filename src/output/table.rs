@@ -56,13 +56,31 @@ pub fn table_with(least: usize, headings: &[&str], rows: Vec<Vec<Field>>, style:
         column.set_padding((0, 2));
     }
     let lines = table.lines().map(|line| line.trim_end().to_owned());
-    lines.chain(left_out(gone, style)).collect::<Vec<_>>().join("\n")
+    lines.chain(left_out(gone, width(), style)).collect::<Vec<_>>().join("\n")
 }
 
-/// The line that says which columns did not fit; none where all are there.
-pub fn left_out(headings: &[&str], style: Style) -> Option<String> {
-    let line = || style.faint(&format!("(left out: {}; --output json has all)", headings.join(", ")));
-    (!headings.is_empty()).then(line)
+/// Says which columns did not fit a terminal of this width; none where all are there.
+pub fn left_out(headings: &[&str], terminal: Option<u16>, style: Style) -> Option<String> {
+    if headings.is_empty() {
+        return None;
+    }
+    let sentence = format!("(left out: {}; --output json has all)", headings.join(", "));
+    Some(style.faint(&folded(&sentence, terminal.map_or(usize::MAX, usize::from))))
+}
+
+/// A sentence in lines of at most so many characters; a longer word has a line of its own.
+fn folded(sentence: &str, width: usize) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for word in sentence.split(' ') {
+        let length = word.chars().count();
+        let fits = used + 1 + length <= width;
+        if used > 0 {
+            text.push(if fits { ' ' } else { '\n' });
+        }
+        used = if used > 0 && fits { used + 1 + length } else { length };
+        text.push_str(word);
+    }
+    text
 }
 
 /// Number of columns that fit into `width` characters.
@@ -138,8 +156,10 @@ mod tests {
     #[test]
     fn what_is_left_out_is_told() {
         let style = Style::new(false);
-        let told = left_out(&["region", "applied"], style);
+        let told = left_out(&["region", "applied"], Some(80), style);
         assert_eq!(told.as_deref(), Some("(left out: region, applied; --output json has all)"));
-        assert_eq!(left_out(&[], style), None);
+        assert_eq!(left_out(&[], Some(80), style), None);
+        let folded = left_out(&["region", "applied"], Some(20), style);
+        assert_eq!(folded.as_deref(), Some("(left out: region,\napplied; --output\njson has all)"));
     }
 }

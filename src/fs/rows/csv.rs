@@ -143,7 +143,7 @@ impl<R> Bounded<R> {
             return None;
         }
         let opened = open_quote(row)?;
-        let lines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').skip(1).count() as u64;
         let line = first_line + lines(&row[..opened]);
         let last = line + lines(row[opened..].trim_ascii_end());
         let taken = match last - line {

@@ -56,7 +56,7 @@ impl Rows {
     /// The line that names the columns that do not fit.
     fn left_out(&self) -> Option<String> {
         let shown = self.widths.as_ref().map_or(HEADINGS.len(), Vec::len);
-        table::left_out(&HEADINGS[shown..], self.style).map(|line| line + "\n")
+        table::left_out(&HEADINGS[shown..], self.terminal, self.style).map(|line| line + "\n")
     }
 
     fn first_page(&mut self) -> String {
@@ -165,7 +165,7 @@ zeta-and-more  cell-1  active  12      -     -       -          1
     #[test]
     fn columns_that_do_not_fit_are_left_out_from_the_right() {
         let text = printed(std::iter::once(entry("acme", 1)), Some(40));
-        let left_out = "(left out: pinned, residency, epoch, labels; --output json has all)";
+        let left_out = "(left out: pinned, residency, epoch,\nlabels; --output json has all)";
         assert_eq!(
             text,
             format!("TENANT  CELL    STATE   WEIGHT  TIER\nacme    cell-1  active  1       -\n{left_out}\n")
