@@ -19,7 +19,7 @@ use cellctl::fs::files::{self, Staged};
 use cellctl::ops::map::export::export;
 use cellctl::ops::map::file::Snapshot;
 use cellctl::ports::Called;
-use cellctl::ports::tenants::{EntryPage, TenantMap, Written};
+use cellctl::ports::tenants::{EntryPage, SeenLoads, TenantMap, Written};
 
 use crate::figure::{Figure, as_f64, peak_so_far_mib};
 use crate::in_child;
@@ -137,10 +137,10 @@ impl TenantMap for Synthetic {
         let numbers = (first..self.entries).step_by(step);
         let entries: Vec<Entry> = numbers.take(limit as usize).map(entry).collect();
         let next = entries.last().map(|e| e.tenant.clone()).filter(|last| number(last) + step < self.entries);
-        Ok(EntryPage { entries, next })
+        Ok(EntryPage { entries, next, ..EntryPage::default() })
     }
 
-    async fn loads(&self) -> Called<Vec<CellLoad>> {
+    async fn seen_loads(&self) -> Called<SeenLoads> {
         let region: cellctl::domain::ids::Region = "eu-central-1".parse().expect("a Region");
         let load = |number| CellLoad {
             cell: cell(number),
@@ -153,7 +153,7 @@ impl TenantMap for Synthetic {
             writes: 0,
             audit: None,
         };
-        Ok((0..CELLS).map(load).collect())
+        Ok(SeenLoads { loads: (0..CELLS).map(load).collect(), ..SeenLoads::default() })
     }
 
     async fn entry(&self, _: &TenantId) -> Called<Option<Entry>> {

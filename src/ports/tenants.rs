@@ -20,6 +20,15 @@ use super::{CallError, Called};
 /// (DynamoDB API reference, `TransactWriteItems`).
 pub const CHANGES_MAX: usize = 32;
 
+/// Most bytes of several changes in one write, by `change::bytes_max`: half of the 4 MB that the items of a transaction
+/// may have (DynamoDB API reference, `TransactWriteItems`).
+pub const CHANGES_BYTES_MAX: usize = 2_000_000;
+
+/// Whether so many changes of so many bytes go into one write. A single one always does.
+pub fn fits_one_write(changes: usize, bytes: usize) -> bool {
+    changes <= 1 || (changes <= CHANGES_MAX && bytes <= CHANGES_BYTES_MAX)
+}
+
 /// How a write of the map ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {

@@ -8,10 +8,13 @@ use cellctl::domain::audit::{Head, Sealed, Subject};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::Entry;
-use cellctl::domain::tenant::change::{Admission, Change, FenceWrite, LoadChange, LoadGuard};
+use cellctl::domain::tenant::change::{Admission, Change, FenceWrite, LoadChange, LoadGuard, bytes_max};
 use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::ports::tenants::{CHANGES_MAX, EntryPage, FencePage, StoredRecord, StoredRoot, Written};
+
+/// Most bytes of the items of a transaction (DynamoDB API reference, `TransactWriteItems`: 4 MB).
+const BYTES_MAX: usize = 4_000_000;
 
 /// Everything that the tables hold.
 #[derive(Debug, Default, Clone)]
@@ -28,6 +31,8 @@ impl MapState {
     /// A transaction of changes.
     pub(crate) fn write(&mut self, changes: &[Change]) -> Written {
         assert!(changes.len() <= CHANGES_MAX, "{} changes in one transaction", changes.len());
+        let bytes: usize = changes.iter().map(bytes_of).sum();
+        assert!(bytes <= BYTES_MAX, "{bytes} bytes in one transaction");
         if let Some(refusal) = self.refusal(changes) {
             return refusal;
         }
@@ -223,6 +228,15 @@ impl MapState {
         self.roots.push(root.clone());
         true
     }
+}
+
+/// Bytes of the entry and of the audit record: never more than a batch was reckoned with.
+fn bytes_of(change: &Change) -> usize {
+    let body = serde_json::to_vec(&change.after).map_or(0, |body| body.len());
+    let bytes = body + change.record.text.len();
+    let (attributes, pin) = (&change.after.attributes, change.after.pin.as_ref());
+    assert!(bytes <= bytes_max(change.before.as_ref(), attributes, pin), "{bytes} bytes: {change:?}");
+    bytes
 }
 
 fn signed(number: u64) -> i64 {

@@ -4,6 +4,7 @@
 //! kept: the epoch only grows; a counter changes with the entry that it counts; where the fence is in another account
 //! or Region, its write lies between two transactions, so that the fence is never open without an entry that says so.
 
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::domain::audit::{Deed, Sealed, Stamp, Subject};
@@ -14,6 +15,10 @@ use crate::domain::snapshot::EntryLine;
 use super::fence::{Fence, FenceMode, FenceTable};
 use super::load::{CellLoad, Limits};
 use super::{Attributes, ENTRY_FORMAT, Entry, EntryState, Pin};
+
+/// Bytes of a change beside attributes and pin: names, hashes, times, the fence, and who did it (an ARN has at most 2,048
+/// characters: IAM API reference).
+const BYTES_BESIDE: usize = 5_000;
 
 /// Everything that one transaction writes for one tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,6 +251,17 @@ pub fn end_removal(before: &Entry, stamp: &Stamp) -> Change {
 fn given_back(entry: &Entry) -> LoadChange {
     let weight = -signed(entry.attributes.weight);
     LoadChange { cell: entry.cell.clone(), tenants: -1, weight, guard: LoadGuard::Free }
+}
+
+/// Most bytes that the items of a change have, apart from its cell's: the attributes stand in the entry and, as they were
+/// and as they are to be, in the audit record.
+pub fn bytes_max(before: Option<&Entry>, attributes: &Attributes, pin: Option<&Pin>) -> usize {
+    let before = before.map_or(0, |entry| json_bytes(&entry.attributes) + json_bytes(&entry.pin));
+    BYTES_BESIDE + before + 2 * (json_bytes(attributes) + json_bytes(&pin))
+}
+
+fn json_bytes<T: Serialize>(value: &T) -> usize {
+    serde_json::to_vec(value).map_or(0, |bytes| bytes.len())
 }
 
 /// Puts the version, the record and its hash where they belong.

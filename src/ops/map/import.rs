@@ -19,7 +19,7 @@ use crate::domain::tenant::{Entry, EntryState};
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::tenants::{Desk, must_read_back, were_written};
 use crate::ports::Called;
-use crate::ports::tenants::{CHANGES_MAX, Written};
+use crate::ports::tenants::{Written, fits_one_write};
 
 use super::file::Snapshot;
 use super::judge::{Cells, Judged, is_ahead, judge};
@@ -84,6 +84,15 @@ impl Imported {
 struct Planned {
     line: EntryLine,
     before: Option<Entry>,
+    /// Most bytes that it takes in a transaction.
+    bytes: usize,
+}
+
+impl Planned {
+    fn new(line: EntryLine, before: Option<Entry>) -> Self {
+        let bytes = change::bytes_max(before.as_ref(), &line.attributes(), line.pin.as_ref());
+        Self { line, before, bytes }
+    }
 }
 
 /// What became of some tenants.
@@ -160,15 +169,16 @@ impl Importer<'_> {
                 Judged::Equal => work.tally.equal += 1,
                 Judged::Unopened(entry) => work.unopened.push(*entry),
                 Judged::Left(why) => work.tally.leave(&line, why),
-                Judged::Missing => missing.push(Planned { line, before }),
+                Judged::Missing => missing.push(Planned::new(line, before)),
             }
         }
         let ahead = self.fences_ahead(&missing, cells).await?;
-        for Planned { line, before } in missing {
-            let fits = if ahead.contains(&line.tenant) { Err(Why::FenceAhead) } else { cells.take(&line) };
+        for planned in missing {
+            let line = &planned.line;
+            let fits = if ahead.contains(&line.tenant) { Err(Why::FenceAhead) } else { cells.take(line) };
             match fits {
-                Ok(()) => work.missing.push(Planned { line, before }),
-                Err(why) => work.tally.leave(&line, why),
+                Ok(()) => work.missing.push(planned),
+                Err(why) => work.tally.leave(line, why),
             }
         }
         Ok(work)
@@ -300,7 +310,7 @@ impl Importer<'_> {
                 Judged::Equal => tally.equal += 1,
                 Judged::Unopened(entry) => unopened.push(*entry),
                 Judged::Left(why) => tally.leave(&line, why),
-                Judged::Missing => rest.push(Planned { line, before }),
+                Judged::Missing => rest.push(Planned::new(line, before)),
             }
         }
         *tally = std::mem::take(tally).merge(self.finish(unopened).await?);
@@ -343,12 +353,13 @@ fn lanes(mut planned: Vec<Planned>) -> Vec<Vec<Vec<Planned>>> {
     lanes
 }
 
-/// Whether a batch, sorted by cell, takes one more.
+/// Whether a batch, sorted by cell, takes one more: by items and by bytes.
 fn fits(batch: &[Planned], one: &Planned) -> bool {
     let mut cells: Vec<_> = batch.iter().map(|planned| &planned.line.cell).chain([&one.line.cell]).collect();
     let changes = cells.len();
     cells.dedup();
-    changes <= CHANGES_MAX && changes * ITEMS_EACH + cells.len() <= ITEMS_MAX
+    let bytes = batch.iter().map(|planned| planned.bytes).sum::<usize>() + one.bytes;
+    fits_one_write(changes, bytes) && changes * ITEMS_EACH + cells.len() <= ITEMS_MAX
 }
 
 fn stopped(done: &Imported) -> OpError {

@@ -238,6 +238,32 @@ async fn others_fill_the_cells_meanwhile_and_no_cell_is_overfilled() {
     }
 }
 
+/// As many labels as a tenant may have, of the most bytes that they may have.
+fn full_labels(letter: char) -> String {
+    let value = "\u{10348}".repeat(254);
+    let labels = (10..60).map(|number| (format!("{}{number}", "k".repeat(61)), format!("{letter}{value}")));
+    serde_json::to_string(&labels.collect::<BTreeMap<_, _>>()).expect("JSON")
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_tenants_fit_into_transactions() {
+    let (sim, fleet, actor) = (provisioned(), roomy(), actor());
+    let world = sim.world();
+    let desk = Desk { world: &world, fleet: &fleet, actor: &actor };
+    for letter in ['a', 'b'] {
+        let labels = full_labels(letter);
+        let mut text = String::new();
+        for number in 0..40 {
+            writeln!(text, r#"{{"tenant":"t{number}","cell":"cell-1","labels":{labels}}}"#).expect("memory");
+        }
+        let RowsRead { rows, bad } = read(text.as_bytes(), RowFormat::JsonLines).expect("readable");
+        let plan = desk.plan_import(rows, bad).await.expect("a plan");
+        let report = desk.import(plan, &options()).await.expect("imported");
+        assert_eq!((report.added + report.updated, report.bad_rows, report.left), (40, 0, 0), "{report:?}");
+    }
+    sim.with_map(|map| check_always(map, &fleet, "imported"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stop_leaves_the_rest_for_the_next_run() {
     let (sim, fleet, actor) = (provisioned(), roomy(), actor());

@@ -363,7 +363,7 @@ fn sim_entry(sim: &Sim, tenant: &str) -> Entry {
 
 /// The entry of a tenant whose removal has begun.
 fn begun(entry: &Entry) -> Entry {
-    change::begin_removal(entry, &Stamp { at_ms: 1, actor: actor() }).after
+    change::begin_removal(entry, 0, &Stamp { at_ms: 1, actor: actor() }).after
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,7 +35,7 @@ use crate::support::map::MapState;
 const STACK_MS: i64 = 60_000;
 
 /// For how long the adapter tries a write again that collides with others.
-const COLLIDED_FOR: Duration = Duration::from_secs(60);
+const COLLIDED_FOR: Duration = Duration::from_mins(1);
 
 /// What goes wrong at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -545,8 +545,16 @@ impl TenantMap for Sim {
             let mut page = state.map.page(bucket, after, limit, cell);
             let behind = state.behind.take_if(|old| old.tenant.bucket() == bucket);
             for entry in &mut page.entries {
-                let old = behind.as_ref().filter(|old| old.tenant == entry.tenant);
-                old.into_iter().for_each(|old| entry.clone_from(old));
+                if let Some(old) = behind.as_ref().filter(|old| old.tenant == entry.tenant) {
+                    entry.clone_from(old);
+                }
+            }
+            for entry in std::mem::take(&mut page.entries) {
+                let (of, newer) = (entry.tenant.clone(), Some(entry.format));
+                match readable(entry) {
+                    Ok(entry) => page.entries.push(entry),
+                    Err(error) => page.unreadable.push(Unreadable { of, newer, error }),
+                }
             }
             for entry in std::mem::take(&mut page.entries) {
                 let (of, newer) = (entry.tenant.clone(), Some(entry.format));

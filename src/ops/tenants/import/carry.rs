@@ -5,6 +5,7 @@
 //! failure, what is in flight is finished and nothing more is begun.
 
 use std::collections::BTreeMap;
+use std::iter::Peekable;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,7 +18,7 @@ use crate::domain::tenant::row::{BadRow, Row};
 use crate::domain::tenant::{Attributes, Entry, EntryState};
 use crate::ops::error::OpError;
 use crate::ports::Called;
-use crate::ports::tenants::CHANGES_MAX;
+use crate::ports::tenants::fits_one_write;
 
 use super::super::Desk;
 use super::ImportOptions;
@@ -76,9 +77,9 @@ impl Round<'_> {
     /// The rows of one cell, a transaction at a time.
     async fn cell(&self, cell: usize, todos: Vec<Todo>, shared: &Shared<'_>) -> Ended {
         let mut ended = Ended::default();
-        let mut todos = todos.into_iter();
+        let mut todos = todos.into_iter().peekable();
         while !shared.halted.load(Ordering::Relaxed) && !*self.options.stop.borrow() {
-            let batch: Vec<Todo> = todos.by_ref().take(CHANGES_MAX).collect();
+            let batch = self.next_batch(&mut todos);
             if batch.is_empty() {
                 break;
             }
@@ -92,6 +93,25 @@ impl Round<'_> {
             }
         }
         ended
+    }
+
+    /// What goes into the next transaction.
+    fn next_batch(&self, todos: &mut Peekable<std::vec::IntoIter<Todo>>) -> Vec<Todo> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some(todo) = todos.peek() {
+            bytes += self.bytes_max(todo);
+            if !fits_one_write(batch.len() + 1, bytes) {
+                break;
+            }
+            batch.extend(todos.next());
+        }
+        batch
+    }
+
+    fn bytes_max(&self, todo: &Todo) -> usize {
+        let (wishes, before) = (&self.rows[todo.row].wishes, todo.before.as_deref());
+        let attributes = before.map_or_else(|| wishes.over(&Attributes::default()), |e| wishes.over(&e.attributes));
+        change::bytes_max(before, &attributes, before.and_then(|entry| entry.pin.as_ref()))
     }
 
     /// One transaction and the fences that come after it. Gives whether the cell refused it.
