@@ -98,9 +98,11 @@ impl Scene<'_> {
         let heavier = |before: &Attributes| Attributes { weight: 7000, ..before.clone() };
         let changed = self.desk().set(&tenant, heavier).await?;
         let printer = &self.session.printer;
-        printer.result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, style));
+        printer.result("cellctl.tenant-changed/v1", &changed, |style| {
+            show_tenants::changed(&changed, "has these attributes already", style)
+        });
         let records = self.desk().history(&tenant, None, 10).await?;
-        printer.result("cellctl.tenant-history/v1", &records, |style| history::history(&records, style));
+        printer.result("cellctl.tenant-history/v1", &records, |style| history::history(&records, None, style));
         Ok(())
     }
 }

@@ -32,6 +32,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::ops::OpError;
@@ -141,7 +142,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::read();
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(error),
     };
     let printer = Arc::new(Printer::new(cli.global.output_options(&environment)));
     cli.global.start_log(&environment);
@@ -159,10 +160,33 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Prints clap's message where it belongs, and gives the documented exit code.
-fn usage(error: &clap::Error) -> ExitCode {
+fn usage(mut error: clap::Error) -> ExitCode {
+    escape(&mut error);
     // Nobody reads a message that cannot be written.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { 64 } else { 0 })
+}
+
+/// Longest part of what was typed that is printed again, in characters.
+const TYPED_MAX: usize = 80;
+
+/// What was typed may come from elsewhere: no control or invisible character of it reaches the terminal.
+fn escape(error: &mut clap::Error) {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(text)) = error.get(kind) {
+            let shown = printable(text);
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
+}
+
+fn printable(text: &str) -> String {
+    let escaped = |c: char| if "'\"\\".contains(c) { c.to_string() } else { c.escape_debug().to_string() };
+    let mut shown: String = text.chars().take(TYPED_MAX).map(escaped).collect();
+    if text.chars().nth(TYPED_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// Runs the command until it ends, or until somebody insists on leaving.
@@ -199,5 +223,23 @@ async fn dispatch(command: Command, session: Session) -> Ran {
         Command::Doctor(args) => doctor::run(&args, &session).await,
         Command::Local(args) => local::run_command(args, &session).await,
         Command::Config(args) => config::run(&args, &session),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_printed_without_what_steers_a_terminal() {
+        let typed = format!("a\u{1b}[2J\u{202e}'{}", "x".repeat(300));
+        let mut error = Cli::try_parse_from(["cellctl", "tenant", "show", &typed]).expect_err("refused");
+        escape(&mut error);
+        let text = error.to_string();
+        assert!(text.contains("'a\\u{1b}[2J\\u{202e}'xx") && text.contains("xx…'"), "{text}");
+        assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.len() < 600, "{text}");
+        let mut error = Cli::try_parse_from(["cellctl", "tenant", "sh\u{7}w"]).expect_err("refused");
+        escape(&mut error);
+        assert!(!error.to_string().contains('\u{7}'), "{error}");
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -132,7 +132,34 @@ fn ci_url(get: &impl Fn(&str) -> Option<String>) -> Option<String> {
     github().or_else(|| others.iter().find_map(|name| get(name)))
 }
 
+/// A word for a shell: in quotes where the shell would read something else.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 impl GlobalArgs {
+    /// The settings that are not the defaults, as options of a command that does the same again.
+    pub fn given(&self) -> Vec<String> {
+        let folder = |name: &str, default: &str, path: &Path| {
+            (path != Path::new(default)).then(|| format!("--{name} {}", quoted(&path.display().to_string())))
+        };
+        let flag = |name: &str, given: bool| given.then(|| format!("--{name}"));
+        let output = self.output.to_possible_value().filter(|_| self.output != OutputArg::Text);
+        let options = [
+            folder("cells", "cells", &self.cells),
+            folder("templates", "templates", &self.templates),
+            flag("local", self.local),
+            flag("yes", self.yes),
+            self.select.as_ref().map(|select| format!("--select {}", quoted(&select.to_string()))),
+            output.map(|output| format!("--output {}", output.get_name())),
+        ];
+        options.into_iter().flatten().collect()
+    }
+
     /// How to print.
     pub fn output_options(&self, environment: &Environment) -> Options {
         let color = |terminal: bool| match self.color {

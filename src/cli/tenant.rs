@@ -1,5 +1,7 @@
 //! `cellctl tenant`
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 
 use crate::domain::audit::Actor;
@@ -146,6 +148,14 @@ impl Office {
         Ok(Self { fleet, world, actor })
     }
 
+    /// Leaves out the cells that are not selected: tenants are placed in the others alone.
+    pub fn selecting(mut self, session: &Session) -> Result<Self, OpError> {
+        let selected: BTreeSet<CellId> =
+            context::select(&self.fleet, session)?.into_iter().map(|cell| cell.id.clone()).collect();
+        self.fleet.cells.retain(|cell| selected.contains(&cell.id));
+        Ok(self)
+    }
+
     /// What the operations take.
     pub fn desk(&self) -> Desk<'_> {
         Desk { world: &self.world, fleet: &self.fleet, actor: &self.actor }
@@ -170,14 +180,16 @@ pub async fn run(args: TenantArgs, session: &Session) -> Ran {
 }
 
 impl AddArgs {
-    fn request(self) -> AddRequest {
-        AddRequest { tenant: self.tenant, attributes: self.attributes.attributes(), to: self.to }
+    fn request(self) -> Result<AddRequest, OpError> {
+        Ok(AddRequest { tenant: self.tenant, attributes: self.attributes.attributes()?, to: self.to })
     }
 }
 
 async fn plan_add(session: &Session, args: AddArgs) -> Ran {
+    let (with_cells, request) = (args.explain, args.request()?);
     let office = Office::reading(session).await?;
-    let (with_cells, request) = (args.explain, args.request());
+    refuse_unselected(session, &office.fleet, request.to.as_ref())?;
+    let office = office.selecting(session)?;
     let plan = told(session, &office, &request, with_cells, office.desk().plan_add(&request).await).await?;
     session.printer.result("cellctl.tenant-plan/v1", &plan, |style| {
         let sentence = show_tenants::plan(&plan, &office.fleet, style);
@@ -191,8 +203,10 @@ async fn plan_add(session: &Session, args: AddArgs) -> Ran {
 }
 
 async fn add(session: &Session, args: AddArgs) -> Ran {
+    let (with_cells, request) = (args.explain, args.request()?);
     let office = Office::writing(session).await?;
-    let (with_cells, request) = (args.explain, args.request());
+    refuse_unselected(session, &office.fleet, request.to.as_ref())?;
+    let office = office.selecting(session)?;
     if !session.global.yes {
         let plan = told(session, &office, &request, with_cells, office.desk().plan_add(&request).await).await?;
         if !plan.already {
@@ -214,6 +228,18 @@ async fn add(session: &Session, args: AddArgs) -> Ran {
     Ok(0)
 }
 
+/// Refuses a cell that was named by hand and is not selected.
+fn refuse_unselected(session: &Session, fleet: &Fleet, to: Option<&CellId>) -> Result<(), OpError> {
+    let (Some(selector), Some(cell)) = (&session.global.select, to.and_then(|to| fleet.cell(to))) else {
+        return Ok(());
+    };
+    if selector.matches(cell) {
+        return Ok(());
+    }
+    let message = format!("--to names cell {}, which --select {selector} leaves out", cell.id);
+    Err(OpError::new(ErrorKind::Usage, message).hint("leave one of the two out"))
+}
+
 /// Hands a result on. Where it is a refusal and somebody wants it explained, every cell's reason comes first.
 async fn told<T>(
     session: &Session,
@@ -232,8 +258,9 @@ async fn told<T>(
 }
 
 async fn place(session: &Session, args: PlaceArgs) -> Ran {
-    let office = Office::reading(session).await?;
-    let placement = office.desk().place(&args.tenant, &args.attributes.attributes()).await?;
+    let attributes = args.attributes.attributes()?;
+    let office = Office::reading(session).await?.selecting(session)?;
+    let placement = office.desk().place(&args.tenant, &attributes).await?;
     session.printer.result("cellctl.tenant-place/v1", &placement, |style| {
         let sentence = explain::place(&placement, &office.fleet, style);
         if args.explain { format!("{}\n\n{sentence}", explain::verdicts(&placement.verdicts, style)) } else { sentence }
@@ -259,7 +286,7 @@ async fn history(session: &Session, tenant: &TenantId, before: Option<u64>, limi
     let records = office.desk().history(tenant, before, limit).await?;
     session
         .printer
-        .result("cellctl.tenant-history/v1", &records, |style| show_tenants::history::history(&records, style));
+        .result("cellctl.tenant-history/v1", &records, |style| show_tenants::history::history(&records, before, style));
     Ok(0)
 }
 
@@ -268,7 +295,10 @@ async fn pin(session: &Session, tenant: &TenantId, reason: Option<String>) -> Ra
     context::confirm(session, &format!("Pin tenant {tenant} to its cell?"))?;
     session.interrupt.graceful();
     let changed = office.desk().pin(tenant, reason).await?;
-    session.printer.result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, style));
+    let already = "is pinned already";
+    session
+        .printer
+        .result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, already, style));
     Ok(0)
 }
 
@@ -277,11 +307,15 @@ async fn unpin(session: &Session, tenant: &TenantId) -> Ran {
     context::confirm(session, &format!("Take the pin off tenant {tenant}?"))?;
     session.interrupt.graceful();
     let changed = office.desk().unpin(tenant).await?;
-    session.printer.result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, style));
+    let already = "is not pinned";
+    session
+        .printer
+        .result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, already, style));
     Ok(0)
 }
 
 async fn set(session: &Session, args: &SetArgs) -> Ran {
+    args.changes.check()?;
     let office = Office::writing(session).await?;
     let tenant = &args.tenant;
     if !session.global.yes {
@@ -291,7 +325,10 @@ async fn set(session: &Session, args: &SetArgs) -> Ran {
     }
     session.interrupt.graceful();
     let changed = office.desk().set(tenant, |before| args.changes.apply(before)).await?;
-    session.printer.result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, style));
+    let already = "has these attributes already";
+    session
+        .printer
+        .result("cellctl.tenant-changed/v1", &changed, |style| show_tenants::changed(&changed, already, style));
     Ok(0)
 }
 

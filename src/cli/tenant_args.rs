@@ -3,13 +3,14 @@
 //! Constraint kept: every name is checked here by the domain's own rule, so that a wrong one ends with the usage code
 //! before anything is read or asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 
 use crate::domain::ids::{Region, Residency, Tier};
 use crate::domain::tenant::label::{check_key, check_value};
 use crate::domain::tenant::{Attributes, WEIGHT_DEFAULT, WEIGHT_MAX};
+use crate::ops::{ErrorKind, OpError};
 
 /// Attributes of a new tenant.
 #[derive(Debug, Clone, Args)]
@@ -31,7 +32,7 @@ pub struct AttributesArgs {
     #[arg(long)]
     canary: bool,
     /// Share of a cell that it takes, in the unit of the cells' capacity.
-    #[arg(long, value_name = "NUMBER", default_value_t = WEIGHT_DEFAULT, value_parser = clap::value_parser!(u64).range(1..=WEIGHT_MAX))]
+    #[arg(long, value_name = "NUMBER", default_value_t = WEIGHT_DEFAULT, allow_negative_numbers = true, value_parser = weight)]
     weight: u64,
     /// Label, for people and filters; may be given more than once.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
@@ -40,16 +41,16 @@ pub struct AttributesArgs {
 
 impl AttributesArgs {
     /// What was typed, in the domain's words.
-    pub fn attributes(self) -> Attributes {
-        Attributes {
+    pub fn attributes(self) -> Result<Attributes, OpError> {
+        Ok(Attributes {
             tier: self.tier,
             residency: self.residency,
             regions: self.regions.into_iter().collect(),
             dedicated: self.dedicated,
             canary: self.canary,
             weight: self.weight,
-            labels: self.labels.into_iter().collect(),
-        }
+            labels: distinct(self.labels)?,
+        })
     }
 }
 
@@ -90,7 +91,7 @@ pub struct ChangesArgs {
     #[arg(long)]
     no_canary: bool,
     /// Share of a cell that it takes, in the unit of the cells' capacity.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=WEIGHT_MAX))]
+    #[arg(long, value_name = "NUMBER", allow_negative_numbers = true, value_parser = weight)]
     weight: Option<u64>,
     /// Label to set; may be given more than once.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
@@ -101,6 +102,11 @@ pub struct ChangesArgs {
 }
 
 impl ChangesArgs {
+    /// Refuses a label that is given twice.
+    pub fn check(&self) -> Result<(), OpError> {
+        distinct(self.labels.iter().cloned()).map(|_| ())
+    }
+
     /// The attributes as they are to be.
     pub fn apply(&self, before: &Attributes) -> Attributes {
         let mut labels = before.labels.clone();
@@ -130,6 +136,23 @@ fn changed<T: Clone>(new: Option<&T>, none: bool, before: Option<&T>) -> Option<
     if none { None } else { new.or(before).cloned() }
 }
 
+fn weight(text: &str) -> Result<u64, String> {
+    let weight = text.parse().ok().filter(|weight| (1..=WEIGHT_MAX).contains(weight));
+    weight.ok_or_else(|| format!("use a whole number from 1 to {WEIGHT_MAX}"))
+}
+
+/// Labels by their keys. One that is given twice is refused: nobody can tell which value is meant.
+pub fn distinct(labels: impl IntoIterator<Item = (String, String)>) -> Result<BTreeMap<String, String>, OpError> {
+    let mut found = BTreeMap::new();
+    for (key, value) in labels {
+        if let Some(first) = found.insert(key.clone(), value.clone()) {
+            let message = format!("--label {key} is given twice: {first:?} and {value:?}");
+            return Err(OpError::new(ErrorKind::Usage, message).hint("a label has one value; name it once"));
+        }
+    }
+    Ok(found)
+}
+
 /// Reads `KEY=VALUE`.
 pub fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as team=payments")?;
@@ -144,8 +167,6 @@ fn label_key(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use clap::Parser;
 
     use super::*;
@@ -184,6 +205,22 @@ mod tests {
         let more = changed_by(&["--canary", "--label", "team=z", "--region", "us-east-1"], &before);
         assert_eq!(more.labels["team"], "z");
         assert_eq!((more.regions.len(), more.canary, more.weight), (1, true, 7));
+    }
+
+    #[test]
+    fn a_weight_that_is_none_is_answered_with_the_rule() {
+        for text in ["-1", "0", "abc", "1.5", "", "1000000001"] {
+            let error = Line::try_parse_from(["x", "--weight", text]).err().expect("refused").to_string();
+            assert!(error.contains("use a whole number from 1 to 1000000000"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_is_given_twice_is_refused() {
+        let pair = |value: &str| ("team".to_owned(), value.to_owned());
+        let error = distinct([pair("a"), pair("b")]).expect_err("refused");
+        assert_eq!((error.exit_code(), error.message.as_str()), (64, "--label team is given twice: \"a\" and \"b\""));
+        assert_eq!(distinct([pair("a")]).expect("one").len(), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::output::plan::counted;
 use crate::output::{Format, tenant_import as show};
 
 use super::context;
+use super::settings::{GlobalArgs, quoted};
 use super::tenant::Office;
 use super::{Ran, Session};
 
@@ -59,6 +60,7 @@ pub async fn run(args: ImportArgs, session: &Session) -> Ran {
     let read = read(&args)?;
     let file = args.file.display().to_string();
     let office = if args.plan { Office::reading(session).await? } else { Office::writing(session).await? };
+    let office = office.selecting(session)?;
     let desk = office.desk();
     let plan = desk.plan_import(read.rows, read.bad).await?;
     refuse_bad(&args, &plan, session)?;
@@ -76,7 +78,7 @@ pub async fn run(args: ImportArgs, session: &Session) -> Ran {
     let report = desk.import(plan, &options).await?;
     session.printer.result("cellctl.tenant-import/v1", &report, |style| show::text(&report, &file, style));
     if report.exit_code() == 10 {
-        session.printer.always(&format!("stopped; go on with `{}`", resume(&args)));
+        session.printer.always(&format!("stopped; go on with {}", resume(&args, &session.global)));
     }
     Ok(report.exit_code())
 }
@@ -102,11 +104,52 @@ fn refuse_bad(args: &ImportArgs, plan: &ImportPlan<'_>, session: &Session) -> Re
     Err(show::refusal(&plan.report(), &args.file.display().to_string(), for_people))
 }
 
-/// The command that goes on with an import.
-fn resume(args: &ImportArgs) -> String {
+/// The command that goes on with an import, with the options of this one.
+fn resume(args: &ImportArgs, global: &GlobalArgs) -> String {
     let file = args.file.display().to_string();
-    let quoted = if file.contains(' ') { format!("'{file}'") } else { file };
-    let format = args.format.and_then(|format| Some(format!(" --format {}", format.to_possible_value()?.get_name())));
-    let partial = if args.partial { " --partial" } else { "" };
-    format!("cellctl tenant import {quoted}{}{partial}", format.unwrap_or_default())
+    let mut words = vec!["cellctl tenant import".to_owned(), quoted(&file)];
+    let format = args.format.and_then(|format| Some(format.to_possible_value()?.get_name().to_owned()));
+    words.extend(format.map(|format| format!("--format {format}")));
+    words.extend(args.partial.then(|| "--partial".to_owned()));
+    if args.concurrency != CELLS_AT_ONCE as u64 {
+        words.push(format!("--concurrency {}", args.concurrency));
+    }
+    words.extend(global.given());
+    let with = if file == "-" { " with the same input" } else { "" };
+    format!("`{}`{with}", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        import: ImportArgs,
+        #[command(flatten)]
+        global: GlobalArgs,
+    }
+
+    fn resumed(words: &[&str]) -> String {
+        let line = Line::try_parse_from(["x"].iter().chain(words)).unwrap_or_else(|error| panic!("{error}"));
+        resume(&line.import, &line.global)
+    }
+
+    #[test]
+    fn an_import_is_resumed_with_the_options_that_it_had() {
+        assert_eq!(resumed(&["a.csv"]), "`cellctl tenant import a.csv`");
+        let given =
+            ["it's 1.csv", "--concurrency", "3", "--partial", "--yes", "--output", "json", "--cells", "my cells"];
+        let more = ["--templates", "t", "--local", "--select", "name=cell-1|cell-2"];
+        assert_eq!(
+            resumed(&[&given[..], &more[..]].concat()),
+            "`cellctl tenant import 'it'\\''s 1.csv' --partial --concurrency 3 --cells 'my cells' --templates t --local \
+             --yes --select 'name=cell-1|cell-2' --output json`"
+        );
+        let told = resumed(&["-", "--format", "jsonl", "-y"]);
+        assert_eq!(told, "`cellctl tenant import - --format jsonl --yes` with the same input");
+    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::domain::ids::{CellId, Region, TenantId, Tier};
 use crate::domain::tenant::{Entry, EntryState};
+use crate::ops::cells::view::unknown_cell;
 use crate::ops::tenants::Desk;
 use crate::ops::tenants::list::{Filter, Query, Sort};
 use crate::ops::{ErrorKind, OpError};
@@ -15,7 +16,7 @@ use crate::output::tenants::list::Rows;
 use crate::output::{Format, Printer};
 
 use super::tenant::Office;
-use super::tenant_args::label;
+use super::tenant_args::{distinct, label};
 use super::{Ran, Session};
 
 /// Most tenants in one JSON document.
@@ -104,19 +105,19 @@ struct Listed {
 }
 
 impl ListArgs {
-    fn query(self, limit: Option<u64>) -> Query {
+    fn query(self, limit: Option<u64>) -> Result<Query, OpError> {
         let filter = Filter {
             cell: self.cell,
             tier: self.tier,
             region: self.region,
             state: self.state.map(StateArg::state),
-            labels: self.labels.into_iter().collect(),
+            labels: distinct(self.labels)?,
             pinned: self.pinned.then_some(true),
             removed: self.removed,
         };
         // One more than is shown tells whether there are more.
         let limit = limit.map(|limit| limit + 1);
-        Query { filter, sort: self.sort.sort(), reverse: self.reverse, limit, after: self.after }
+        Ok(Query { filter, sort: self.sort.sort(), reverse: self.reverse, limit, after: self.after })
     }
 }
 
@@ -145,15 +146,18 @@ impl SortArg {
 
 /// Carries out the command.
 pub async fn run(args: ListArgs, session: &Session) -> Ran {
-    let office = Office::reading(session).await?;
     let printer = &session.printer;
     let format = printer.options().format;
     let limit = match format {
         Format::Json => Some(args.limit.unwrap_or(DOCUMENT_MAX).min(DOCUMENT_MAX)),
         Format::Text | Format::Ndjson => args.limit,
     };
-    let query = args.query(limit);
+    let query = args.query(limit)?;
+    let office = Office::reading(session).await?;
     let desk = office.desk();
+    if let Some(cell) = &query.filter.cell {
+        known(&desk, cell).await?;
+    }
     let listed = match format {
         Format::Text => rows(&desk, &query, limit, printer).await?,
         Format::Ndjson => each(&desk, &query, limit, |entry| printer.line("cellctl.tenant-entry/v1", &entry)).await?,
@@ -167,6 +171,14 @@ pub async fn run(args: ListArgs, session: &Session) -> Ran {
         return Err(OpError::new(ErrorKind::Failed, message).hint("`cellctl map verify` names them"));
     }
     Ok(0)
+}
+
+/// Refuses a cell that has neither a definition nor counters: its name is mistyped.
+async fn known(desk: &Desk<'_>, cell: &CellId) -> Result<(), OpError> {
+    if desk.fleet.cell(cell).is_some() || desk.world.map.load(cell).await?.is_some() {
+        return Ok(());
+    }
+    Err(unknown_cell(desk.fleet, cell))
 }
 
 /// Hands over up to `limit` tenants, as long as `take` wants more.

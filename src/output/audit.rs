@@ -5,19 +5,15 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value as Json;
-
+use crate::domain::audit::Actor;
 use crate::domain::audit::root::{Root, RootsChecked};
-use crate::domain::audit::{Actor, Record};
 use crate::domain::ids::Digest;
 use crate::ops::audit::Shown;
 use crate::ops::audit::verify::Verified;
 
 use super::Style;
 use super::table::width;
-
-/// Longest text of a single value.
-const VALUE_MAX: usize = 40;
+use super::tenants::history::difference;
 
 /// Records, a line each.
 pub fn lines(records: &[Shown], style: Style) -> String {
@@ -35,7 +31,8 @@ pub fn line(shown: &Shown, style: Style) -> String {
         return format!("{:<19}  {subject} {} {}", "-", shown.seq, style.bad(&safe(problem)));
     };
     let (at, action) = (time(record.at_ms), safe(&record.action));
-    let said = format!("{at}  {subject:<20} {action:<10} {}  {}", change(record), who(&record.actor));
+    let change = safe(&difference(&record.from, &record.to));
+    let said = format!("{at}  {subject:<20} {action:<18} {change}  {}", who(&record.actor));
     let fitted = cut(said.trim_end(), width().map_or(usize::MAX, usize::from));
     match &shown.problem {
         Some(problem) => format!("{fitted}\n{}", style.bad(&format!("  ! {}", safe(problem)))),
@@ -66,42 +63,6 @@ fn run(url: &str) -> &str {
     &url[start..]
 }
 
-/// From what to what, in words: what differs.
-pub fn change(record: &Record) -> String {
-    let text = match (&record.from, &record.to) {
-        (Json::Null, Json::Null) => String::new(),
-        (Json::Object(from), Json::Object(to)) => {
-            let names = from.keys().chain(to.keys().filter(|name| !from.contains_key(*name)));
-            let differ = names.filter(|name| from.get(*name) != to.get(*name));
-            let of = |name: &String| format!("{name} {} -> {}", value(from.get(name)), value(to.get(name)));
-            differ.map(of).collect::<Vec<_>>().join(", ")
-        }
-        (Json::Null, to) => whole(to),
-        (from, Json::Null) => format!("{} -> nothing", whole(from)),
-        (from, to) => format!("{} -> {}", value(Some(from)), value(Some(to))),
-    };
-    safe(&text)
-}
-
-/// A value that was not there before, or is there no more.
-fn whole(json: &Json) -> String {
-    match json {
-        Json::Object(fields) => {
-            let told = fields.iter().filter(|(_, v)| !v.is_null() && **v != Json::Bool(false));
-            told.map(|(name, v)| format!("{name} {}", value(Some(v)))).collect::<Vec<_>>().join(", ")
-        }
-        other => value(Some(other)),
-    }
-}
-
-fn value(json: Option<&Json>) -> String {
-    match json {
-        None | Some(Json::Null) => "none".to_owned(),
-        Some(Json::String(text)) => cut(text, VALUE_MAX),
-        Some(other) => cut(&other.to_string(), VALUE_MAX),
-    }
-}
-
 fn cut(text: &str, length: usize) -> String {
     if text.chars().count() <= length {
         return text.to_owned();
@@ -128,7 +89,13 @@ pub fn verified(verified: &Verified, style: Style) -> String {
     let _ = writeln!(text, "{word}: looked at {chains} chains, {records} records, {roots} roots");
     for root in &verified.against {
         let kept = if root.given { "kept elsewhere" } else { "the latest" };
-        let _ = writeln!(text, "held against root {} of {} UTC ({kept}): {}", root.seq, time(root.at_ms), root.digest);
+        let _ = writeln!(
+            text,
+            "held against root {} of {} UTC ({kept}): {}",
+            root.seq,
+            time(root.at_ms),
+            root.digest.short()
+        );
     }
     text
 }
@@ -163,9 +130,10 @@ pub fn signed(root: &Root, digest: &Digest, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::audit::Record;
     use crate::domain::audit::chain::{Flaw, FlawKind};
     use crate::ops::audit::verify::Against;
-    use serde_json::json;
+    use serde_json::{Value as Json, json};
 
     fn shown(from: Json, to: Json, identity: &str, ci_url: Option<&str>) -> Shown {
         let actor =
@@ -193,7 +161,7 @@ mod tests {
         let line = line(&shown(from, to, role, Some("https://github.com/o/r/actions/runs/42")), Style::new(false));
         assert_eq!(
             line,
-            "2023-11-14 22:13:20  tenant/acme          set        epoch 1 -> 2, state active -> removed  by deploy/ann, CI runs/42"
+            "2023-11-14 22:13:20  tenant/acme          set                epoch 1 → 2, state active → removed  by deploy/ann, CI runs/42"
         );
     }
 
@@ -211,7 +179,8 @@ mod tests {
         let found = Verified { chains: 5, records: 9, roots: 3, against, broken: 1, found: 2, flaws: vec![flaw] };
         let expected = format!(
             "! tenant/acme: record 2 was changed: its text does not have its hash\n! and 1 more\nbroken: looked at 5 chains, \
-             9 records, 3 roots\nheld against root 3 of 1970-01-01 00:00:00 UTC (kept elsewhere): {digest}\n"
+             9 records, 3 roots\nheld against root 3 of 1970-01-01 00:00:00 UTC (kept elsewhere): {}\n",
+            digest.short()
         );
         assert_eq!(verified(&found, Style::new(false)), expected);
     }

@@ -180,13 +180,22 @@ fn cell(cell: &CellStats) -> Vec<Field> {
     };
     vec![
         plain(cell.cell.as_str()),
-        cell.fill.map_or_else(|| plain("-"), |fill| bar::field(fill, width())),
+        fill(cell).map_or_else(|| plain("-"), |fill| bar::field(fill, width())),
         plain(of(cell.tenants, cell.tenants_max)),
         plain(of(cell.weight, cell.weight_max)),
         plain(cell.cell_type.as_deref().unwrap_or("-")),
         plain(cell.region.as_ref().map_or("-", |region| region.as_str())),
         state,
     ]
+}
+
+/// How much of the limit that is reached first is used, as in `cell list`.
+#[allow(clippy::cast_precision_loss, reason = "a share for people")]
+fn fill(cell: &CellStats) -> Option<f64> {
+    let share = |used: u64, most: u64| if most == 0 { 1.0 } else { used as f64 / most as f64 };
+    let by_count = cell.tenants_max.map(|most| share(cell.tenants, most));
+    let by_weight = cell.weight_max.map(|most| share(cell.weight, most));
+    by_count.into_iter().chain(by_weight).reduce(f64::max)
 }
 
 fn group(group: &Group) -> Vec<Field> {

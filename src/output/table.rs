@@ -33,8 +33,13 @@ pub const GAP: usize = 2;
 /// A table with headings, the most important column first. It is as wide as the terminal at the most: columns that do
 /// not fit are left out from the right, down to three; then long texts are wrapped. Machines get all with `--output`.
 pub fn table(headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
-    let columns = width().map_or(headings.len(), |width| fitting(headings, &rows, usize::from(width)));
-    let headings = &headings[..columns];
+    table_with(COLUMNS_MIN, headings, rows, style)
+}
+
+/// A table that is never without its first `least` columns.
+pub fn table_with(least: usize, headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
+    let columns = width().map_or(headings.len(), |width| fitting(least, headings, &rows, usize::from(width)));
+    let (headings, gone) = headings.split_at(columns);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !style.is_colored() {
@@ -50,15 +55,39 @@ pub fn table(headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n")
+    let lines = table.lines().map(|line| line.trim_end().to_owned());
+    lines.chain(left_out(gone, width(), style)).collect::<Vec<_>>().join("\n")
+}
+
+/// Says which columns did not fit a terminal of this width; none where all are there.
+pub fn left_out(headings: &[&str], terminal: Option<u16>, style: Style) -> Option<String> {
+    if headings.is_empty() {
+        return None;
+    }
+    let sentence = format!("(left out: {}; --output json has all)", headings.join(", "));
+    Some(style.faint(&folded(&sentence, terminal.map_or(usize::MAX, usize::from))))
+}
+
+/// A sentence in lines of at most so many characters; a longer word has a line of its own.
+fn folded(sentence: &str, width: usize) -> String {
+    let (mut text, mut used) = (String::new(), 0);
+    for word in sentence.split(' ') {
+        let length = word.chars().count();
+        let fits = used + 1 + length <= width;
+        if used > 0 {
+            text.push(if fits { ' ' } else { '\n' });
+        }
+        used = if used > 0 && fits { used + 1 + length } else { length };
+        text.push_str(word);
+    }
+    text
 }
 
 /// Number of columns that fit into `width` characters.
-fn fitting(headings: &[&str], rows: &[Vec<Field>], width: usize) -> usize {
+fn fitting(least: usize, headings: &[&str], rows: &[Vec<Field>], width: usize) -> usize {
     let widths = all_widths(headings, rows);
     let fits = |columns: &usize| widths[..*columns].iter().sum::<usize>() <= width;
-    let least = COLUMNS_MIN.min(headings.len());
+    let least = least.min(headings.len());
     (least..=headings.len()).rev().find(fits).unwrap_or(least)
 }
 
@@ -66,7 +95,7 @@ fn fitting(headings: &[&str], rows: &[Vec<Field>], width: usize) -> usize {
 pub fn widths(headings: &[&str], rows: &[Vec<Field>], terminal: Option<u16>) -> Vec<usize> {
     let mut widths = all_widths(headings, rows);
     if let Some(width) = terminal {
-        widths.truncate(fitting(headings, rows, usize::from(width)));
+        widths.truncate(fitting(COLUMNS_MIN, headings, rows, usize::from(width)));
     }
     widths
 }
@@ -118,8 +147,19 @@ mod tests {
         let rows = vec![["cell-1", "shared", "active", "eu-central-1"].map(plain).to_vec()];
         // 8 + 8 + 8 + 14 characters with the gaps.
         for (width, columns) in [(38, 4), (37, 3), (24, 3), (5, 3)] {
-            assert_eq!(fitting(&headings, &rows, width), columns, "{width}");
+            assert_eq!(fitting(COLUMNS_MIN, &headings, &rows, width), columns, "{width}");
         }
-        assert_eq!(fitting(&headings[..2], &rows, 5), 2);
+        assert_eq!(fitting(COLUMNS_MIN, &headings[..2], &rows, 5), 2);
+        assert_eq!(fitting(4, &headings, &rows, 5), 4);
+    }
+
+    #[test]
+    fn what_is_left_out_is_told() {
+        let style = Style::new(false);
+        let told = left_out(&["region", "applied"], Some(80), style);
+        assert_eq!(told.as_deref(), Some("(left out: region, applied; --output json has all)"));
+        assert_eq!(left_out(&[], Some(80), style), None);
+        let folded = left_out(&["region", "applied"], Some(20), style);
+        assert_eq!(folded.as_deref(), Some("(left out: region,\napplied; --output\njson has all)"));
     }
 }

@@ -41,20 +41,20 @@ pub fn text(report: &ImportReport, file: &str, style: Style) -> String {
         }
         text.push('\n');
     }
-    let _ = writeln!(text, "{} {}.", head(report, style), counts(report));
+    let _ = writeln!(text, "{} {}: {}.", head(report, style), counted(report.rows, "row"), counts(report));
     text
 }
 
 fn head(report: &ImportReport, style: Style) -> String {
     match (report.planned, report.stopped, report.bad.is_empty()) {
-        (true, ..) => style.strong("Would import:"),
-        (_, true, _) => style.warn("Stopped:"),
-        (_, _, false) => style.bad("Partly imported:"),
-        _ => style.good("Imported:"),
+        (true, ..) => style.strong("Would import, of"),
+        (_, true, _) => style.warn("Stopped, of"),
+        (_, _, false) => style.bad("Partly imported, of"),
+        _ => style.good("Imported"),
     }
 }
 
-/// "of 10 rows: 7 added, 3 unchanged".
+/// "7 added, 3 unchanged".
 fn counts(report: &ImportReport) -> String {
     let counts = [
         (report.added, "added"),
@@ -65,7 +65,7 @@ fn counts(report: &ImportReport) -> String {
         (report.left, "left"),
     ];
     let parts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    format!("of {}: {}", counted(report.rows, "row"), parts.join(", "))
+    parts.join(", ")
 }
 
 /// The error of an import with bad rows, of which nothing was written.
@@ -73,10 +73,12 @@ pub fn refusal(report: &ImportReport, file: &str, for_people: bool) -> OpError {
     let shown = if for_people { BAD_MAX } else { report.bad.len() };
     let found = report.bad.iter().take(shown).map(|bad| bad.finding(file)).collect();
     let is_about_file = report.bad.iter().any(BadRow::is_about_file);
-    let message = if is_about_file {
-        format!("{file} is not understood; nothing was written")
-    } else {
-        format!("{} of {} are bad; nothing was written", report.bad_rows, counted(report.rows, "row"))
+    let is_empty = report.bad.iter().any(|bad| bad.code == "no-rows");
+    let verb = if report.bad_rows == 1 { "is" } else { "are" };
+    let message = match (is_empty, is_about_file) {
+        (true, _) => format!("{file} has no rows; nothing was written"),
+        (_, true) => format!("{file} is not understood; nothing was written"),
+        _ => format!("{} of {} {verb} bad; nothing was written", report.bad_rows, counted(report.rows, "row")),
     };
     let rest = if for_people { more(report.bad.len()) } else { String::new() };
     let error = OpError::invalid(format!("{message}{}", rest.trim_end()), found);

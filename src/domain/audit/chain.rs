@@ -335,7 +335,7 @@ impl ChainCheck {
     /// What keeps the head of the chain.
     fn keeper(&self) -> &'static str {
         match self.subject {
-            Subject::Cell(_) => "cell's load",
+            Subject::Cell(_) => "item of the cell's counters",
             Subject::Tenant(_) => "tenant's entry",
         }
     }

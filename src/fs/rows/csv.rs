@@ -34,6 +34,11 @@ pub(super) fn read(input: impl Read, collector: &mut Collector) -> io::Result<()
         if !more {
             return Ok(());
         }
+        let end = reader.position().byte();
+        if let Some(open) = reader.get_mut().unclosed(start, end) {
+            collector.complain(open);
+            return Ok(());
+        }
         let Some(names) = &header else {
             let names = header_of(&record, collector);
             let Some(names) = names else { return Ok(()) };
@@ -98,6 +103,8 @@ struct Bounded<R> {
     inner: R,
     left: usize,
     ran_out: bool,
+    /// The input is at its end.
+    ended: bool,
     /// What was read from the beginning of the row on: at most a row and the crate's buffer.
     window: VecDeque<u8>,
     /// Place of the window's first byte in the input.
@@ -108,7 +115,7 @@ struct Bounded<R> {
 
 impl<R> Bounded<R> {
     fn new(inner: R) -> Self {
-        Self { inner, left: LINE_BYTES_MAX, ran_out: false, window: VecDeque::new(), offset: 0, line: 1 }
+        Self { inner, left: LINE_BYTES_MAX, ran_out: false, ended: false, window: VecDeque::new(), offset: 0, line: 1 }
     }
 
     /// The line of the first character of the row that the crate says begins at this byte. What comes before is
@@ -126,6 +133,53 @@ impl<R> Bounded<R> {
     }
 }
 
+impl<R> Bounded<R> {
+    /// The complaint about the row between these bytes, where a quote in it is still open at the end of the input: the
+    /// lines after the quote are no rows, and nobody knows what they were meant to be.
+    fn unclosed(&mut self, start: u64, end: u64) -> Option<BadRow> {
+        let first_line = self.line_at(start);
+        let row = self.window.make_contiguous();
+        if !self.ended || end < self.offset + row.len() as u64 {
+            return None;
+        }
+        let opened = open_quote(row)?;
+        let lines = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').skip(1).count() as u64;
+        let line = first_line + lines(&row[..opened]);
+        let last = line + lines(row[opened..].trim_ascii_end());
+        let taken = match last - line {
+            0 => String::new(),
+            1 => format!("; line {last} was taken into it"),
+            _ => format!("; lines {} to {last} were taken into it", line + 1),
+        };
+        let message = format!("the quote opened in line {line} is never closed{taken}");
+        let hint = "close the quote; a quote within a quoted value is written twice";
+        Some(BadRow::new(At { row: 0, line }, "quote-not-closed", message).hint(hint))
+    }
+}
+
+/// Where the quote was opened that is still open at the end of a row, by the rules of the CSV crate.
+fn open_quote(row: &[u8]) -> Option<usize> {
+    #[derive(Clone, Copy)]
+    enum In {
+        Start,
+        Bare,
+        Quoted(usize),
+        /// After a quote in a quoted value: it closes the value, or is the first of two.
+        MaybeClosed(usize),
+    }
+    let mut state = In::Start;
+    for (place, byte) in row.iter().enumerate() {
+        state = match (state, byte) {
+            (In::Start, b'"') => In::Quoted(place),
+            (In::Quoted(opened), b'"') => In::MaybeClosed(opened),
+            (In::MaybeClosed(opened), b'"') | (In::Quoted(opened), _) => In::Quoted(opened),
+            (In::Start | In::Bare | In::MaybeClosed(_), b',' | b'\n' | b'\r') => In::Start,
+            (In::Start | In::Bare | In::MaybeClosed(_), _) => In::Bare,
+        };
+    }
+    if let In::Quoted(opened) = state { Some(opened) } else { None }
+}
+
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left == 0 {
@@ -135,6 +189,7 @@ impl<R: Read> Read for Bounded<R> {
         let bytes_max = buffer.len().min(self.left);
         let read = self.inner.read(&mut buffer[..bytes_max])?;
         self.left -= read;
+        self.ended = read == 0 && bytes_max > 0;
         self.window.extend(&buffer[..read]);
         Ok(read)
     }

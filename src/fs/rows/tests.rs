@@ -73,6 +73,27 @@ fn every_bad_row_is_told_and_the_good_ones_are_kept() {
 }
 
 #[test]
+fn a_quote_that_is_never_closed_is_about_the_file() {
+    let told = |text: &str| {
+        let read = read_text(text, RowFormat::Csv);
+        let bad = read.bad.last().filter(|bad| bad.code == "quote-not-closed" && bad.is_about_file());
+        bad.map(|bad| bad.message.clone())
+    };
+    let four = "tenant,tier\nq1,\"gold\nq2,gold\nq3,gold\nq4,gold\n";
+    let expected = "the quote opened in line 2 is never closed; lines 3 to 5 were taken into it";
+    assert_eq!(told(four).as_deref(), Some(expected));
+    assert_eq!(told(&four.replace('\n', "\r\n")).as_deref(), Some(expected));
+    let two = "tenant,tier\na,\"x \"\" y\"\n\nq1,gold\nq2,\"gold\nq3,gold";
+    let expected = "the quote opened in line 5 is never closed; line 6 was taken into it";
+    assert_eq!(told(two).as_deref(), Some(expected));
+    assert_eq!(told("\"tenant\nacme").as_deref().map(|text| &text[..31]), Some("the quote opened in line 1 is n"));
+    assert_eq!(told("tenant,tier\nq1,\"gold").as_deref(), Some("the quote opened in line 2 is never closed"));
+    for closed in ["tenant,tier\nq1,5\" gold\n", "tenant,tier\nq1,\"gold\"", "tenant,tier\nq1,\"a\"b\"\n"] {
+        assert_eq!(told(closed), None, "{closed:?}");
+    }
+}
+
+#[test]
 fn a_header_that_is_not_understood_is_about_the_file() {
     let read = read_text("tenant,teir,weight,weight\na,x,1,1\n", RowFormat::Csv);
     assert_eq!(codes(&read)[..2], [(0, 1, "unknown-field"), (0, 1, "duplicate-field")]);

@@ -57,7 +57,7 @@ impl Desk<'_> {
         let wish = self.wish(tenant, attributes)?;
         if let Some(refusal) = candidate.misfit(&wish) {
             let message = format!("tenant {tenant} could not stay in cell {cell}: {refusal}");
-            return Err(OpError::new(ErrorKind::Refused, message).hint("nothing was changed; move the tenant first"));
+            return Err(OpError::new(ErrorKind::Refused, message).hint(elsewhere(tenant)));
         }
         let grown = (candidate.weight + attributes.weight).saturating_sub(entry.attributes.weight);
         let over = candidate.limits.weight.filter(|limit| grown > *limit);
@@ -67,7 +67,7 @@ impl Desk<'_> {
                 attributes.weight
             );
             return Err(OpError::new(ErrorKind::Refused, message)
-                .hint("raise the cell's capacity in its definition, or move a tenant away first"));
+                .hint(format!("raise the cell's capacity in its definition; or {}", elsewhere(tenant))));
         }
         Ok(candidate.limits)
     }
@@ -104,4 +104,12 @@ impl Desk<'_> {
             self.again(tenant, &mut attempt).await?;
         }
     }
+}
+
+/// How a tenant comes into another cell.
+pub(super) fn elsewhere(tenant: &TenantId) -> String {
+    format!(
+        "`cellctl tenant remove {tenant}`, then `cellctl tenant add {tenant} --to CELL`, puts it into another cell; its \
+         data stays behind"
+    )
 }

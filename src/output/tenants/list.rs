@@ -44,10 +44,19 @@ impl Rows {
     /// What is left to be printed.
     pub fn end(mut self) -> Option<String> {
         match (&self.widths, self.waiting.is_empty()) {
-            (Some(_), _) => None,
+            (Some(_), _) => self.left_out(),
             (None, true) => Some("There are no such tenants.\n".to_owned()),
-            (None, false) => Some(self.first_page()),
+            (None, false) => {
+                let page = self.first_page();
+                Some(page + &self.left_out().unwrap_or_default())
+            }
         }
+    }
+
+    /// The line that names the columns that do not fit.
+    fn left_out(&self) -> Option<String> {
+        let shown = self.widths.as_ref().map_or(HEADINGS.len(), Vec::len);
+        table::left_out(&HEADINGS[shown..], self.terminal, self.style).map(|line| line + "\n")
     }
 
     fn first_page(&mut self) -> String {
@@ -156,7 +165,11 @@ zeta-and-more  cell-1  active  12      -     -       -          1
     #[test]
     fn columns_that_do_not_fit_are_left_out_from_the_right() {
         let text = printed(std::iter::once(entry("acme", 1)), Some(40));
-        assert_eq!(text, "TENANT  CELL    STATE   WEIGHT  TIER\nacme    cell-1  active  1       -\n");
+        let left_out = "(left out: pinned, residency, epoch,\nlabels; --output json has all)";
+        assert_eq!(
+            text,
+            format!("TENANT  CELL    STATE   WEIGHT  TIER\nacme    cell-1  active  1       -\n{left_out}\n")
+        );
     }
 
     #[test]

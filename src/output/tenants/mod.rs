@@ -43,12 +43,12 @@ pub fn plan(plan: &AddPlan, fleet: &Fleet, style: Style) -> String {
     format!("{tenant} would go to {} (epoch {}): {why}", plan.cell, plan.epoch)
 }
 
-/// What a change did.
-pub fn changed(changed: &Changed, style: Style) -> String {
+/// What a change did. `already` says why it did nothing, where that is so: "is not pinned".
+pub fn changed(changed: &Changed, already: &str, style: Style) -> String {
     let (before, entry) = (&changed.before, &changed.entry);
     let tenant = style.strong(entry.tenant.as_str());
     if changed.did == Did::Unchanged {
-        return format!("{tenant} is like that already; nothing was changed");
+        return format!("{tenant} {already}; nothing was changed");
     }
     match (&before.pin, &entry.pin) {
         (_, Some(pin)) if before.pin != entry.pin => {
@@ -95,15 +95,26 @@ pub fn show(view: &TenantView, style: Style) -> String {
         line(name, &plain(value));
     }
     if let Some(pin) = &entry.pin {
-        let why = pin.reason.as_deref().map(visible).unwrap_or_default();
-        line("pinned", &plain(format!("since {} {why}", time(pin.at_ms)).trim_end().to_owned()));
+        let since = format!("since {}", time(pin.at_ms));
+        let why = pin.reason.as_deref().filter(|reason| !reason.is_empty());
+        line("pinned", &plain(why.map_or(since.clone(), |why| format!("{} ({since})", visible(why)))));
     }
     line("added", &plain(time(entry.added_at_ms)));
-    line("changed", &plain(format!("{}, {} times in all", time(entry.changed_at_ms), entry.version)));
+    line("changed", &plain(changes(entry)));
     if let Some(misfit) = &view.misfit {
         line("misfit", &(format!("cell {}: {misfit}", entry.cell), Tone::Bad));
     }
     text
+}
+
+/// When a tenant was changed last, and how often. Its first record is that of its add.
+fn changes(entry: &Entry) -> String {
+    match entry.version.saturating_sub(1) {
+        _ if entry.changed_at_ms == entry.added_at_ms => "never changed since".to_owned(),
+        0 => "never changed since".to_owned(),
+        1 => format!("{}, once", time(entry.changed_at_ms)),
+        times => format!("{}, {times} times", time(entry.changed_at_ms)),
+    }
 }
 
 fn cell(view: &TenantView) -> Field {

@@ -128,6 +128,41 @@ async fn tenants_are_filtered_sorted_and_paged() {
 }
 
 #[tokio::test]
+async fn only_selected_cells_take_new_tenants() {
+    let shop = Shop::small("tenant_select", &["cell-1", "cell-2"]).await.applied().await;
+    for (tenant, cell) in [("ada", "cell-1"), ("bob", "cell-2"), ("cyd", "cell-2")] {
+        let select = format!("name={cell}");
+        let there = format!("{tenant} would go to {cell}: the only cell that takes it");
+        shop.run(&["tenant", "place", tenant, "--select", &select]).await.exits(0).says(&there);
+        shop.run(&["tenant", "add", tenant, "--yes", "--select", &select]).await.exits(0).says(cell);
+    }
+    shop.write("more.csv", "tenant,weight\ndan,1\neve,1\nfay,1\nada,1\n");
+    let import = ["tenant", "import", "more.csv", "--yes", "--select", "name=cell-2"];
+    shop.run(&import).await.exits(0).says("Imported 4 rows: 3 added, 1 unchanged.");
+    assert_eq!(names(&shop, &["--cell", "cell-1"]).await, "ada");
+    let add = ["tenant", "add", "gus", "--yes", "--to", "cell-1", "--select", "name=cell-2"];
+    shop.run(&add).await.exits(64).says("--to names cell cell-1, which --select name=cell-2 leaves out");
+}
+
+#[tokio::test]
+async fn what_has_no_effect_and_what_is_not_there_is_named() {
+    let shop = five("tenant_words").await;
+    let said: [(&[&str], i32, &str); 8] = [
+        (&["list", "--cell", "nope"], 1, "has no cell nope"),
+        (&["history", "ada", "--before", "0"], 0, "There are no older records."),
+        (&["unpin", "ada", "--yes"], 0, "ada is not pinned; nothing was changed"),
+        (&["pin", "dan", "--yes"], 0, "dan is pinned already; nothing was changed"),
+        (&["set", "ada", "--weight", "5", "--yes"], 0, "ada has these attributes already; nothing was changed"),
+        (&["show", "ada"], 0, "never changed since"),
+        (&["add", "zoe", "--label", "a=1", "--label", "a=2", "--yes"], 64, "--label a is given twice"),
+        (&["add", "zoe", "--weight", "-1", "--yes"], 64, "use a whole number from 1 to 1000000000"),
+    ];
+    for (command, code, words) in said {
+        shop.run(&[&["tenant"], command].concat()).await.exits(code).says(words);
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_goes_away_ends_the_list_quietly() {
     let shop = five("tenant_pipe").await;
     for output in ["text", "ndjson", "json"] {

@@ -16,6 +16,7 @@ use crate::domain::tenant::row::{BadRow, Row};
 use crate::domain::tenant::{Attributes, ENTRY_FORMAT, Entry, EntryState};
 
 use super::super::place::no_cell;
+use super::super::set::elsewhere;
 use super::report::RowDid;
 
 /// What a row comes to.
@@ -139,7 +140,7 @@ impl<'a> Decider<'a> {
         let names = self.candidates.iter().map(|cell| cell.cell.as_str());
         let hint = match did_you_mean(name.as_str(), names) {
             Some(near) => format!("did you mean {near}?"),
-            None => "`cellctl cell list` shows the cells".to_owned(),
+            None => "`cellctl cell list` shows the cells; --select leaves out all others".to_owned(),
         };
         let message = format!("fleet {} has no cell {name}", self.fleet.name);
         BadRow::new(row.at, "unknown-cell", message).field("cell").hint(hint)
@@ -156,7 +157,8 @@ impl<'a> Decider<'a> {
         let name = &entry.cell;
         let cell = self.index.get(name).copied().ok_or_else(|| {
             let message = format!("cell {name}, which serves tenant {}, has no definition", row.tenant);
-            BadRow::new(row.at, "undefined-cell", message).hint("name the right --cells, or write its definition")
+            BadRow::new(row.at, "undefined-cell", message)
+                .hint("name the right --cells and --select, or write its definition")
         })?;
         if same {
             return Ok(Verdict::Write(Todo { row: number, cell, before: Some(Box::new(entry)), work: Work::Open }));
@@ -178,13 +180,13 @@ impl<'a> Decider<'a> {
         let name = &candidate.cell;
         if let Some(refusal) = candidate.misfit(&self.wish(row, next)?) {
             let message = format!("tenant {} could not stay in cell {name}: {refusal}", row.tenant);
-            return Err(BadRow::new(row.at, "misfit", message).hint("an import moves nobody; move the tenant first"));
+            return Err(BadRow::new(row.at, "misfit", message).hint(elsewhere(&row.tenant)));
         }
         let grown = candidate.weight.saturating_add(next.weight).saturating_sub(now.weight);
         let over = candidate.limits.weight.filter(|limit| next.weight > now.weight && grown > *limit);
         let Some(limit) = over else { return Ok(()) };
         let message = format!("cell {name} has no room for weight {}: {grown} of {limit}", next.weight);
-        let hint = "raise the cell's capacity in its definition, or move a tenant away first";
+        let hint = format!("raise the cell's capacity in its definition; or {}", elsewhere(&row.tenant));
         Err(BadRow::new(row.at, "cell-full", message).field("weight").hint(hint))
     }
 
@@ -210,7 +212,7 @@ fn refuse_other(row: &Row, entry: &Entry) -> Result<(), BadRow> {
     }
     let Some(wanted) = row.cell.as_ref().filter(|wanted| **wanted != entry.cell) else { return Ok(()) };
     let message = format!("tenant {tenant} is in cell {}, and the row says {wanted}", entry.cell);
-    let hint = "an import moves nobody; leave the cell out of the row, or move the tenant first";
+    let hint = format!("an import moves nobody: leave the cell out of the row; or {}", elsewhere(tenant));
     Err(BadRow::new(row.at, "other-cell", message).field("cell").hint(hint))
 }
 
