@@ -168,7 +168,9 @@ impl MapState {
         let seen = load.and_then(|load| load.audit.as_ref()).map_or(0, |head| head.seq);
         let empty = load.is_none_or(|load| load.tenants == 0);
         let state = record.load_state();
-        if seen + 1 != audit.record.seq || (state == CellState::Deleted && !empty) {
+        // A load that was lost is made anew.
+        let lost = load.is_none() && audit.record.prev.is_some() && !self.has_record(audit);
+        if (!lost && seen + 1 != audit.record.seq) || (state == CellState::Deleted && !empty) {
             return false;
         }
         let named = record.applied.as_ref().and_then(|applied| applied.outputs.get(FENCE_OUTPUT).cloned());

@@ -139,7 +139,12 @@ pub(in crate::aws) fn follow(
         .start("weight", number(0))
         .start("writes", number(0))
         .require_if_there("format", "<=", number(LOAD_FORMAT));
-    let edit = continue_chain(edit, audit);
+    let edit = match &audit.record.prev {
+        // A load that was lost is made anew; the audit record's own number makes sure that the chain is right.
+        Some(prev) => edit.require_if_there("auditHash", "=", text(prev.as_str())),
+        None => edit.require_absent("auditHash"),
+    };
+    let edit = move_chain(edit, audit);
     let edit = if state == CellState::Deleted { edit.require_if_there("tenants", "=", number(0)) } else { edit };
     edit.of(control, key(LOADS, record.cell.as_str()))
 }
@@ -160,10 +165,15 @@ pub(super) fn correct(
     continue_chain(edit, record).of(control, key(LOADS, seen.cell.as_str()))
 }
 
+/// Moves the end of the cell's chain to `record`.
+fn move_chain(edit: Edit, record: &Sealed) -> Edit {
+    let edit = edit.set("auditSeq", Some(number(record.record.seq)));
+    edit.set("auditHash", Some(text(record.hash.as_str())))
+}
+
 /// Moves the end of the cell's chain to `record`, from the one that it follows.
 fn continue_chain(edit: Edit, record: &Sealed) -> Edit {
-    let edit = edit.set("auditSeq", Some(number(record.record.seq)));
-    let edit = edit.set("auditHash", Some(text(record.hash.as_str())));
+    let edit = move_chain(edit, record);
     match &record.record.prev {
         None => edit.require_absent("auditHash"),
         Some(prev) => edit.require("auditHash", "=", text(prev.as_str())),

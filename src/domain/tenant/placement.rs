@@ -195,6 +195,11 @@ impl Candidate {
         self.kind_refusal(wish, true)
     }
 
+    /// Whether it is a cell for the tenant, its state and room aside.
+    pub fn suits(&self, wish: &Wish<'_>) -> bool {
+        self.kind_refusal(wish, false).is_none()
+    }
+
     fn state_refusal(&self) -> Option<Refusal> {
         match self.state {
             None => Some(Refusal::NotProvisioned),

@@ -186,7 +186,9 @@ pub enum Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CellMissing { tenant, cell } => write!(f, "tenant {tenant} is in cell {cell}, which has no record"),
+            Self::CellMissing { tenant, cell } => {
+                write!(f, "tenant {tenant} is in cell {cell}, which the map does not count")
+            }
             Self::CellDeleted { tenant, cell } => write!(f, "tenant {tenant} is in cell {cell}, which is deleted"),
             Self::WrongRegion { tenant, cell, region, allowed } => {
                 let allowed: Vec<&str> = allowed.iter().map(Region::as_str).collect();
@@ -288,7 +290,10 @@ impl Finding {
     pub fn advice(&self) -> &'static str {
         match self {
             _ if self.is_safe() => "run the command with --repair",
-            Self::CellMissing { .. } | Self::CellDeleted { .. } => {
+            Self::CellMissing { .. } => {
+                "if the cell is there, `cell cordon` and `cell uncordon` make its counters anew and --repair sets them right; if it is not, remove the tenant and add it to another cell"
+            }
+            Self::CellDeleted { .. } => {
                 "nothing serves it: create the cell again, or remove the tenant and add it to another cell"
             }
             Self::WrongRegion { .. } => {

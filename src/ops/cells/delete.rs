@@ -60,6 +60,12 @@ pub async fn check(world: &World, fleet: &Fleet, name: &CellId, zero: bool) -> R
         );
     }
     let held = world.map.load(name).await?.map_or(0, |load| load.tenants);
+    if held < 0 {
+        return refuse(
+            format!("the counters of cell {name} have drifted: it counts {held} tenants"),
+            "`cellctl map verify --repair` sets them right".to_owned(),
+        );
+    }
     if held > 0 {
         return refuse(
             format!("cell {name} still holds {held} tenants"),

@@ -4,7 +4,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::domain::audit::{Deed, Sealed, Stamp, Subject};
+use crate::domain::audit::{Deed, Head, Sealed, Stamp, Subject};
 use crate::domain::ids::CellId;
 use crate::domain::record::CellRecord;
 use crate::ops::World;
@@ -36,10 +36,27 @@ pub async fn delete(world: &World, record: &CellRecord, lease: &HeldLease) -> Ca
 }
 
 async fn next(world: &World, cell: &CellId, lease: &HeldLease, action: &str, from: Json, to: Json) -> Called<Sealed> {
-    let head = world.map.load(cell).await?.and_then(|load| load.audit);
+    let subject = Subject::Cell(cell.clone());
+    let head = match world.map.load(cell).await? {
+        Some(load) => load.audit,
+        // The load was lost: the chain itself says where it ends.
+        None => last(world, &subject).await?,
+    };
     let stamp = Stamp { at_ms: world.clock.now_ms(), actor: lease.actor().clone() };
     let deed = Deed { action: action.to_owned(), from, to };
-    Ok(Sealed::next(Subject::Cell(cell.clone()), head.as_ref(), &stamp, deed))
+    Ok(Sealed::next(subject, head.as_ref(), &stamp, deed))
+}
+
+/// Where a chain ends, found by walking along it.
+async fn last(world: &World, subject: &Subject) -> Called<Option<Head>> {
+    const PAGE: u32 = 200;
+    let mut head: Option<Head> = None;
+    loop {
+        let page = world.audit.chain(subject, head.as_ref().map_or(0, |head| head.seq) + 1, PAGE).await?;
+        let Some(record) = page.into_iter().next_back() else { return Ok(head) };
+        let Ok(hash) = record.hash.try_into() else { return Ok(head) };
+        head = Some(Head { seq: record.seq, hash });
+    }
 }
 
 /// What the audit log says of a record.

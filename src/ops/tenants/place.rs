@@ -60,8 +60,13 @@ pub(super) fn no_cell(wish: &Wish<'_>, candidates: &[Candidate]) -> OpError {
 
 /// What to do next: the cells that would fit but for their room or state come first.
 fn way_out(refusals: &[(&Candidate, Refusal)], wish: &Wish<'_>) -> String {
-    let find = |class: &str| refusals.iter().find(|(_, refusal)| refusal.class() == class).map(|(cell, _)| &cell.cell);
+    let would_help =
+        |class: &str, (cell, refusal): &&(&Candidate, Refusal)| refusal.class() == class && cell.suits(wish);
+    let find = |class: &str| refusals.iter().find(|one| would_help(class, one)).map(|(cell, _)| &cell.cell);
     let explain = format!("`cellctl tenant place {} --explain` lists every cell", wish.tenant);
+    if refusals.iter().all(|(_, refusal)| *refusal == Refusal::NotProvisioned) {
+        return "no cell has a stack yet: `cellctl apply` makes them".to_owned();
+    }
     if let Some(full) = find("full") {
         return format!(
             "make room: `cellctl cell create NEW --like {full}`, or raise the capacity in its definition; {explain}"

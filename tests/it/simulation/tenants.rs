@@ -18,6 +18,7 @@ use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::placement::{Candidate, Wish, allowed_regions};
 use cellctl::domain::tenant::{Attributes, EntryState};
 use cellctl::ops::lease::{Claim, HeldLease};
+use cellctl::ops::map::verify::verify;
 use cellctl::ops::tenants::add::AddRequest;
 use cellctl::ops::tenants::{Desk, Did};
 use cellctl::ops::{ErrorKind, OpError, World};
@@ -513,6 +514,29 @@ async fn a_stack_that_no_longer_names_its_fences_still_has_them() {
     put_record(&sim, silent).await;
     carry_out(&sim.world(), &fleet, &Deed::Remove(tenant("acme"))).await.expect("removed");
     sim.with_map(|map| check_settled(map, "after the removal"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_was_lost_is_made_anew_with_the_record() {
+    let fleet = fleet();
+    let sim = Sim::new();
+    let complete = put_record(&sim, record("cell-1", true, CellState::Active)).await;
+    carry_out(&sim.world(), &fleet, &Deed::Add(request("acme", Some("cell-1")))).await.expect("added");
+    sim.with_map(|map| map.loads.clear());
+    let cordoned = CellRecord { state: CellState::Cordoned, ..complete };
+    put_record(&sim, cordoned).await;
+    let cell = "cell-1".parse::<CellId>().expect("valid");
+    assert_eq!(sim.with_map(|map| (map.loads[&cell].tenants, map.loads[&cell].state)), (0, CellState::Cordoned));
+    let report = verify(&sim.world(), &fleet, Some(&actor())).await.expect("verified");
+    assert_eq!(report.exit_code(), 0, "{report:?}");
+    sim.with_map(|map| check_always(map, &fleet_of(&cell), "after the repair"));
+}
+
+/// The fleet of these tests with one cell alone.
+fn fleet_of(cell: &CellId) -> Fleet {
+    let mut fleet = fleet();
+    fleet.cells.retain(|known| known.id == *cell);
+    fleet
 }
 
 #[tokio::test(start_paused = true)]
