@@ -200,3 +200,16 @@ impl GlobalArgs {
         let _ = subscriber.try_init();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_word_to_a_shell() {
+        for (word, wanted) in [("cells/a-1.csv", "cells/a-1.csv"), ("", "''"), ("a b", "'a b'"), ("it's", "'it'\\''s'")]
+        {
+            assert_eq!(quoted(word), wanted);
+        }
+    }
+}

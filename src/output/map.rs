@@ -225,3 +225,34 @@ fn many(number: u64, word: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
     format!("{number} {word}{end}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_as_full_as_the_limit_that_is_reached_first() {
+        for (tenants_max, weight_max, wanted) in [
+            (Some(10), Some(100), Some(0.5)),
+            (Some(10), Some(8), Some(0.75)),
+            (Some(10), None, Some(0.5)),
+            (Some(0), Some(100), Some(1.0)),
+            (None, None, None),
+        ] {
+            let cell = CellStats {
+                cell: "cell-1".parse().expect("a name"),
+                cell_type: None,
+                region: None,
+                state: None,
+                tenants: 5,
+                weight: 6,
+                tenants_max,
+                weight_max,
+                fill: None,
+                headroom: None,
+                weight_headroom: None,
+            };
+            assert_eq!(fill(&cell), wanted, "{tenants_max:?} {weight_max:?}");
+        }
+    }
+}

@@ -96,3 +96,48 @@ fn more(complaints: usize) -> String {
         rest => format!("; {} (--output json lists all)\n", counted(rest, "more complaint")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::tenant::row::At;
+
+    use super::*;
+
+    fn report(rows: usize, bad: Vec<BadRow>) -> ImportReport {
+        ImportReport {
+            planned: false,
+            stopped: false,
+            rows,
+            added: rows - bad.len(),
+            updated: 0,
+            finished: 0,
+            unchanged: 0,
+            bad_rows: bad.len(),
+            left: 0,
+            cells: Vec::new(),
+            bad,
+        }
+    }
+
+    fn bad(row: u64, code: &'static str) -> BadRow {
+        BadRow::new(At { row, line: row }, code, "it is bad")
+    }
+
+    #[test]
+    fn an_import_is_summed_up_in_a_sentence() {
+        let said = |report| text(&report, "a.csv", Style::new(false));
+        assert_eq!(said(report(2, vec![])), "Imported 2 rows: 2 added.\n");
+        assert!(said(report(2, vec![bad(1, "x")])).ends_with("Partly imported, of 2 rows: 1 added, 1 bad.\n"));
+        let planned = ImportReport { planned: true, ..report(1, vec![]) };
+        assert_eq!(said(planned), "Would import, of 1 row: 1 added.\n");
+    }
+
+    #[test]
+    fn a_refusal_counts_the_bad_rows_or_names_what_the_file_lacks() {
+        let said = |rows, bad| refusal(&report(rows, bad), "a.csv", true).message;
+        assert_eq!(said(1, vec![bad(1, "x")]), "1 of 1 row is bad; nothing was written");
+        assert_eq!(said(3, vec![bad(1, "x"), bad(2, "x")]), "2 of 3 rows are bad; nothing was written");
+        assert_eq!(said(1, vec![bad(0, "no-rows")]), "a.csv has no rows; nothing was written");
+        assert_eq!(said(1, vec![bad(0, "not-yaml")]), "a.csv is not understood; nothing was written");
+    }
+}
