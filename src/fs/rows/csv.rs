@@ -138,10 +138,10 @@ impl<R> Bounded<R> {
     /// lines after the quote are no rows, and nobody knows what they were meant to be.
     fn unclosed(&mut self, start: u64, end: u64) -> Option<BadRow> {
         let first_line = self.line_at(start);
-        let row = self.window.make_contiguous();
-        if !self.ended || end < self.offset + row.len() as u64 {
+        if !self.ended || end < self.offset + self.window.len() as u64 {
             return None;
         }
+        let row = self.window.make_contiguous();
         let opened = open_quote(row)?;
         let lines = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').skip(1).count() as u64;
         let line = first_line + lines(&row[..opened]);
