@@ -180,22 +180,13 @@ fn cell(cell: &CellStats) -> Vec<Field> {
     };
     vec![
         plain(cell.cell.as_str()),
-        fill(cell).map_or_else(|| plain("-"), |fill| bar::field(fill, width())),
+        cell.fill.map_or_else(|| plain("-"), |fill| bar::field(fill, width())),
         plain(of(cell.tenants, cell.tenants_max)),
         plain(of(cell.weight, cell.weight_max)),
         plain(cell.cell_type.as_deref().unwrap_or("-")),
         plain(cell.region.as_ref().map_or("-", |region| region.as_str())),
         state,
     ]
-}
-
-/// How much of the limit that is reached first is used, as in `cell list`.
-#[allow(clippy::cast_precision_loss, reason = "a share for people")]
-fn fill(cell: &CellStats) -> Option<f64> {
-    let share = |used: u64, most: u64| if most == 0 { 1.0 } else { used as f64 / most as f64 };
-    let by_count = cell.tenants_max.map(|most| share(cell.tenants, most));
-    let by_weight = cell.weight_max.map(|most| share(cell.weight, most));
-    by_count.into_iter().chain(by_weight).reduce(f64::max)
 }
 
 fn group(group: &Group) -> Vec<Field> {
@@ -224,35 +215,4 @@ fn summary(text: &mut String, stats: &Stats, style: Style) {
 fn many(number: u64, word: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
     format!("{number} {word}{end}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_as_full_as_the_limit_that_is_reached_first() {
-        for (tenants_max, weight_max, wanted) in [
-            (Some(10), Some(100), Some(0.5)),
-            (Some(10), Some(8), Some(0.75)),
-            (Some(10), None, Some(0.5)),
-            (Some(0), Some(100), Some(1.0)),
-            (None, None, None),
-        ] {
-            let cell = CellStats {
-                cell: "cell-1".parse().expect("a name"),
-                cell_type: None,
-                region: None,
-                state: None,
-                tenants: 5,
-                weight: 6,
-                tenants_max,
-                weight_max,
-                fill: None,
-                headroom: None,
-                weight_headroom: None,
-            };
-            assert_eq!(fill(&cell), wanted, "{tenants_max:?} {weight_max:?}");
-        }
-    }
 }

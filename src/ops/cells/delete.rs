@@ -69,7 +69,7 @@ pub async fn check(world: &World, fleet: &Fleet, name: &CellId, zero: bool) -> R
     if held > 0 {
         return refuse(
             format!("cell {name} still holds {held} tenants"),
-            format!("move them away first; `cellctl tenant list --cell {name}` shows them"),
+            format!("remove them or add them elsewhere first; `cellctl tenant list --cell {name}` shows them"),
         );
     }
     Ok(record)
@@ -94,7 +94,7 @@ async fn refuse_inhabited(world: &World, name: &CellId) -> Result<(), OpError> {
     }
     let message = format!("cell {name} counts no tenants, but the map has some in it: {}", names.join(", "));
     Err(OpError::new(ErrorKind::Refused, message)
-        .hint("`cellctl map verify --repair` sets the counter right; then move them away"))
+        .hint("`cellctl map verify --repair` sets the counter right; then remove them, or add them elsewhere"))
 }
 
 /// Deletes a cell that `check` has passed.

@@ -196,15 +196,19 @@ impl Counter {
     }
 }
 
+/// How much of the limit that is reached first is used, as in `cell list`.
+fn fullest((tenants, tenants_max): (u64, Option<u64>), (weight, weight_max): (u64, Option<u64>)) -> Option<f64> {
+    let by_count = tenants_max.map(|max| share(tenants, max));
+    let by_weight = weight_max.map(|max| share(weight, max));
+    by_count.into_iter().chain(by_weight).reduce(f64::max)
+}
+
 fn cell_stats(fleet: &Fleet, load: Option<&CellLoad>, cell: &CellId, (tenants, weight): Sum) -> CellStats {
     let defined = fleet.cell(cell);
     let limits = defined.map(|cell| Candidate::of(cell, load).limits);
     let weight_max = limits.and_then(|limits| limits.weight);
     let tenants_max = limits.map(|limits| limits.tenants);
-    let fill = match weight_max {
-        Some(max) => Some(share(weight, max)),
-        None => tenants_max.map(|max| share(tenants, max)),
-    };
+    let fill = fullest((tenants, tenants_max), (weight, weight_max));
     let recorded_type = load.and_then(|load| load.cell_type.clone());
     let defined_type = || defined.map(|cell| cell.spec.cell_type.as_str().to_owned());
     let recorded_region = load.map(|load| load.place.region.clone());
@@ -255,4 +259,22 @@ fn add<K: Ord + Borrow<Q>, Q: Ord + ToOwned<Owned = K> + ?Sized>(
 fn groups(sums: BTreeMap<String, Sum>) -> Vec<Group> {
     let group = |(name, (tenants, weight))| Group { name, tenants, weight };
     sums.into_iter().map(group).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_as_full_as_the_limit_that_is_reached_first() {
+        for (tenants_max, weight_max, wanted) in [
+            (Some(10), Some(100), Some(0.5)),
+            (Some(10), Some(8), Some(0.75)),
+            (Some(10), None, Some(0.5)),
+            (Some(0), Some(100), Some(1.0)),
+            (None, None, None),
+        ] {
+            assert_eq!(fullest((5, tenants_max), (6, weight_max)), wanted, "{tenants_max:?} {weight_max:?}");
+        }
+    }
 }

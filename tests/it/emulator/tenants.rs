@@ -118,7 +118,7 @@ async fn a_cell_that_does_not_take_a_tenant_says_why_and_what_to_do() {
     shop.edit("cells/cell-2.yaml", "tenants: 10", "tenants: 1");
     let shop = shop.ready().await;
     let add = |more: &[&'static str]| [&["tenant", "add", "acme", "--yes"], more].concat();
-    shop.run(&add(&[])).await.exits(7).says("of 2: 2 not provisioned").says("cellctl cell create");
+    shop.run(&add(&[])).await.exits(7).says("of 2: 2 not provisioned").says("cellctl apply");
     shop.run(&["apply", "--yes"]).await.exits(0);
     shop.run(&add(&["--to", "cell-7"])).await.exits(1).says("no cell cell-7").says("did you mean cell-");
     // Residency has no override, by hand or not.
