@@ -6,7 +6,6 @@
 
 mod carry;
 mod decide;
-mod known;
 mod report;
 mod write;
 
@@ -21,7 +20,6 @@ use crate::ops::error::OpError;
 use super::Desk;
 use carry::Round;
 use decide::{Decider, Todo, Verdict};
-use known::known;
 use report::Tally;
 
 pub use report::{CellCount, ImportReport};
@@ -29,7 +27,7 @@ pub use report::{CellCount, ImportReport};
 /// Cells that are written to at a time; each has one transaction in flight.
 pub const CELLS_AT_ONCE: usize = 8;
 /// Tenants whose entries are looked up at a time.
-const LOOK_UP_MAX: usize = 10_000;
+const LOOK_UP_MAX: usize = 4_000;
 /// How often rows are decided anew because their tenant or cell was changed meanwhile.
 const ROUNDS_MAX: u32 = 40;
 
@@ -100,7 +98,7 @@ impl<'a> Desk<'a> {
     ) -> Result<(), OpError> {
         for chunk in numbers.chunks(LOOK_UP_MAX) {
             let tenants: Vec<TenantId> = chunk.iter().map(|number| rows[*number].tenant.clone()).collect();
-            let mut entries = known(&self.world.map, &tenants).await?;
+            let mut entries = self.world.map.entries(&tenants).await?;
             for &number in chunk {
                 let row = &rows[number];
                 match decider.decide(number, row, entries.remove(&row.tenant)) {
