@@ -277,6 +277,32 @@ async fn an_add_that_is_struck_anywhere_is_finished_by_the_same_command() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_an_add_that_is_struck_anywhere_verify_finds_nothing_lost() {
+    let fleet = fleet();
+    for to in ["cell-2", "far-1"] {
+        let add = Deed::Add(request("acme", Some(to)));
+        let sim = provisioned();
+        carry_out(&sim.world(), &fleet, &add).await.expect("without a fault");
+        for nth in 1..=sim.calls() {
+            for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::LostAnswer] {
+                let when = format!("{to}, {fault:?} at call {nth}");
+                let sim = provisioned();
+                let struck = sim.with_fault(nth, fault);
+                let _ = Box::pin(until_crash(&struck, carry_out(&struck.world(), &fleet, &add))).await;
+                // Later than an add can still be under way.
+                tokio::time::sleep(Duration::from_mins(10)).await;
+                let repaired = verify(&sim.healthy().world(), &fleet, Some(&actor())).await.expect("verified");
+                assert_eq!(repaired.exit_code(), 0, "{when}: {repaired:?}");
+                sim.with_map(|map| check_always(map, &fleet, &when));
+                sim.with_map(|map| check_settled(map, &when));
+                let clean = verify(&sim.healthy().world(), &fleet, None).await.expect("verified again");
+                assert_eq!((clean.exit_code(), clean.found()), (0, 0), "{when}: {clean:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removal_that_is_struck_anywhere_is_finished_by_the_same_command() {
     for to in ["cell-1", "far-1"] {
         struck_everywhere(&[Deed::Add(request("acme", Some(to)))], &Deed::Remove(tenant("acme"))).await;
