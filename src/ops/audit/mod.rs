@@ -88,6 +88,11 @@ pub async fn history(world: &World, subject: &Subject, before: Option<u64>, limi
     Ok(History { records, before: (first > 1 && last > 0).then_some(first) })
 }
 
+/// The records of a chain that come right after a known one, or its first: one page, empty at the end.
+pub async fn page_after(world: &World, subject: &Subject, known: Option<&Head>) -> Called<Vec<StoredRecord>> {
+    world.audit.chain(subject, known.map_or(0, |head| head.seq) + 1, CHAIN_PAGE).await
+}
+
 /// The end of a chain, as the tenant's entry or the cell's load vouches for it.
 pub async fn head(world: &World, subject: &Subject) -> Called<Option<Head>> {
     Ok(current(world, subject).await?.map(|vouched| vouched.head))

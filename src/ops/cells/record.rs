@@ -8,6 +8,7 @@ use crate::domain::audit::{Deed, Head, Sealed, Stamp, Subject};
 use crate::domain::ids::CellId;
 use crate::domain::record::CellRecord;
 use crate::ops::World;
+use crate::ops::audit::page_after;
 use crate::ops::lease::HeldLease;
 use crate::ports::{CallErrorKind, Called};
 
@@ -49,10 +50,9 @@ async fn next(world: &World, cell: &CellId, lease: &HeldLease, action: &str, fro
 
 /// Where a chain ends, found by walking along it.
 async fn last(world: &World, subject: &Subject) -> Called<Option<Head>> {
-    const PAGE: u32 = 200;
     let mut head: Option<Head> = None;
     loop {
-        let page = world.audit.chain(subject, head.as_ref().map_or(0, |head| head.seq) + 1, PAGE).await?;
+        let page = page_after(world, subject, head.as_ref()).await?;
         let Some(record) = page.into_iter().next_back() else { return Ok(head) };
         let Ok(hash) = record.hash.try_into() else { return Ok(head) };
         head = Some(Head { seq: record.seq, hash });

@@ -16,7 +16,7 @@ use crate::ports::tenants::Written;
 
 use super::place::{Placement, no_cell, placement};
 use super::remnant::lost;
-use super::{Desk, Did, half_removed};
+use super::{Desk, Did, half_removed, load_of};
 
 /// Who is to be added.
 #[derive(Debug, Clone)]
@@ -138,14 +138,13 @@ impl Desk<'_> {
     /// The cell for a tenant: the one that was named, if it takes the tenant, or the best.
     async fn find(&self, request: &AddRequest, wish: &Wish<'_>) -> Result<Found, OpError> {
         let loads = self.world.map.loads().await?;
-        let load = |cell: &CellId| loads.binary_search_by(|load| load.cell.cmp(cell)).ok().map(|index| &loads[index]);
-        let candidates: Vec<Candidate> =
-            self.fleet.cells.iter().map(|cell| Candidate::of(cell, load(&cell.id))).collect();
+        let candidates = self.candidates_of(&loads);
         let chosen = match &request.to {
             Some(cell) => self.named(&candidates, cell, wish)?,
             None => &candidates[choose(&candidates, wish).ok_or_else(|| no_cell(wish, &candidates))?],
         };
-        let load = load(&chosen.cell).cloned().ok_or_else(|| refused(&chosen.cell, wish, &Refusal::NotProvisioned))?;
+        let load = load_of(&loads, &chosen.cell).cloned();
+        let load = load.ok_or_else(|| refused(&chosen.cell, wish, &Refusal::NotProvisioned))?;
         let local = load.is_at(&self.fleet.control);
         let target = Target { load, limits: chosen.limits, local, by_hand: request.to.is_some() };
         Ok(Found { target, placement: placement(&candidates, wish, None) })

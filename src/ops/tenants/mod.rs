@@ -19,9 +19,10 @@ use std::time::Duration;
 
 use crate::domain::audit::{Actor, Stamp};
 use crate::domain::fleet::Fleet;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{CellId, TenantId};
 use crate::domain::rate::full_jitter_ms;
 use crate::domain::tenant::change::Change;
+use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::placement::{Candidate, UnknownResidency, Wish, allowed_regions};
 use crate::domain::tenant::{Attributes, Entry, EntryState, label};
 use crate::ports::tenants::Written;
@@ -107,9 +108,12 @@ impl Desk<'_> {
 
     /// All cells, as placement sees them.
     async fn candidates(&self) -> Called<Vec<Candidate>> {
-        let loads = self.world.map.loads().await?;
-        let load = |cell| loads.binary_search_by(|load| load.cell.cmp(cell)).ok().map(|index| &loads[index]);
-        Ok(self.fleet.cells.iter().map(|cell| Candidate::of(cell, load(&cell.id))).collect())
+        Ok(self.candidates_of(&self.world.map.loads().await?))
+    }
+
+    /// All cells with these loads.
+    fn candidates_of(&self, loads: &[CellLoad]) -> Vec<Candidate> {
+        self.fleet.cells.iter().map(|cell| Candidate::of(cell, load_of(loads, &cell.id))).collect()
     }
 
     /// What a tenant wishes for.
@@ -153,6 +157,11 @@ pub(super) fn must_read_back(error: &CallError) -> bool {
 pub(super) fn were_written(changes: &[Change], there: &BTreeMap<TenantId, Entry>) -> bool {
     let ours = |entry: &Entry, wanted: &Entry| entry.version == wanted.version && entry.head == wanted.head;
     changes.iter().any(|change| there.get(&change.after.tenant).is_some_and(|entry| ours(entry, &change.after)))
+}
+
+/// The load of a cell, among loads by name.
+fn load_of<'l>(loads: &'l [CellLoad], cell: &CellId) -> Option<&'l CellLoad> {
+    loads.binary_search_by(|load| load.cell.cmp(cell)).ok().map(|index| &loads[index])
 }
 
 fn unknown_tenant(fleet: &Fleet, tenant: &TenantId) -> OpError {

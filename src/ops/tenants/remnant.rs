@@ -7,12 +7,10 @@ use crate::domain::audit::{Head, Record, Subject};
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::EntryState;
 use crate::domain::tenant::change::Remnant;
+use crate::ops::audit::page_after;
 use crate::ops::error::{ErrorKind, OpError};
 
 use super::Desk;
-
-/// Records of one page of a chain.
-const PAGE: u32 = 200;
 
 impl Desk<'_> {
     /// What the audit log knows of a tenant; none where it was never heard of.
@@ -20,8 +18,7 @@ impl Desk<'_> {
         let subject = Subject::Tenant(tenant.clone());
         let mut remnant: Option<Remnant> = None;
         loop {
-            let from_seq = remnant.as_ref().map_or(0, |remnant| remnant.head.seq) + 1;
-            let page = self.world.audit.chain(&subject, from_seq, PAGE).await?;
+            let page = page_after(self.world, &subject, remnant.as_ref().map(|remnant| &remnant.head)).await?;
             if page.is_empty() {
                 return Ok(remnant);
             }

@@ -11,9 +11,9 @@ use cellctl::domain::audit::{Actor, Record, Stamp};
 use cellctl::domain::definition::CellSpec;
 use cellctl::domain::fleet::{Cell, Fleet, Place};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
-use cellctl::domain::record::{Applied, CellRecord, CellState, RECORD_FORMAT};
+use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::change::{self, Target};
-use cellctl::domain::tenant::fence::{FENCE_OUTPUT, FenceMode, FenceTable};
+use cellctl::domain::tenant::fence::{FenceMode, FenceTable};
 use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::placement::{Candidate, Wish, allowed_regions};
 use cellctl::domain::tenant::{Attributes, EntryState};
@@ -28,6 +28,7 @@ use serde_json::json;
 
 use super::until_crash;
 use super::world::{Fault, Sim};
+use crate::support::emulator;
 use crate::support::map::MapState;
 
 const HOME: &str = "eu-central-1";
@@ -480,29 +481,9 @@ async fn a_cell_that_is_not_as_it_was_seen_takes_nobody() {
 
 /// A record of a cell, as an apply leaves it.
 fn record(cell: &str, applied: bool, state: CellState) -> CellRecord {
-    let applied = applied.then(|| Applied {
-        digest: Digest::of(b"all"),
-        template: Digest::of(b"template"),
-        stack_id: "arn:stack".to_owned(),
-        changed_at_ms: 0,
-        plan: "plan".to_owned(),
-        at_ms: 0,
-        outputs: BTreeMap::from([(FENCE_OUTPUT.to_owned(), format!("shop-{cell}-fences"))]),
-    });
-    CellRecord {
-        format: RECORD_FORMAT,
-        cell: cell.parse().expect("valid"),
-        state,
-        stack: format!("shop-{cell}").parse().expect("valid"),
-        region: HOME.parse().expect("valid"),
-        account: None,
-        role_arn: None,
-        cell_type: None,
-        template: "plain".to_owned(),
-        applied,
-        failed: None,
-        version: 0,
-    }
+    let fences = FenceTable { place: place(HOME), name: format!("shop-{cell}-fences") };
+    let complete = emulator::record(cell, Some(&fences));
+    CellRecord { state, applied: complete.applied.filter(|_| applied), ..complete }
 }
 
 /// Writes a record as an operation under the lock does.
