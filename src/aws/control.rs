@@ -26,7 +26,7 @@ use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest};
 use crate::domain::lock::Lease;
 use crate::domain::record::{CellRecord, CellState, RECORD_FORMAT};
-use crate::ports::{CallError, CallErrorKind, Called, Control, JournalEntry};
+use crate::ports::{CallError, CallErrorKind, Called, Control, JournalEntry, LeaseStore};
 
 use super::call::Caller;
 use super::clients::Clients;
@@ -137,6 +137,31 @@ fn explain(error: CallError) -> CallError {
 }
 
 #[async_trait]
+impl LeaseStore for ControlTable {
+    async fn lease(&self) -> Called<Option<Lease>> {
+        self.get("LOCK", "fleet").await
+    }
+
+    async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()> {
+        let mut item = self.table.encode("LOCK", "fleet", next)?;
+        item.insert("token".to_owned(), number(next.token));
+        let expected = seen.map(|lease| self.table.encode("LOCK", "fleet", lease)).transpose()?;
+        let body = expected.and_then(|mut item| item.remove("body"));
+        let condition = if body.is_some() { "body = :seen" } else { "attribute_not_exists(pk)" };
+        let seen: Item = body.map(|body| (":seen".to_owned(), body)).into_iter().collect();
+        let _turn = self.writing.lock().await;
+        match self.table.put_if(item, condition, &seen, "LOCK/fleet").await {
+            // A repeat after a lost answer finds its own write.
+            Err(error) if error.kind == CallErrorKind::Conflict && self.lease().await?.as_ref() == Some(next) => {
+                tracing::debug!(message = error.message, "the lock is as it was to become");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+#[async_trait]
 impl Control for ControlTable {
     async fn ready(&self) -> Called<bool> {
         let client = self.table.client().await;
@@ -180,28 +205,6 @@ impl Control for ControlTable {
             .expression_attribute_values(":seen", number(record.version));
         let delete = TransactWriteItem::builder().delete(built(delete.build())?).build();
         self.write_record(record, delete, CellState::Deleted, lease, audit).await
-    }
-
-    async fn lease(&self) -> Called<Option<Lease>> {
-        self.get("LOCK", "fleet").await
-    }
-
-    async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()> {
-        let mut item = self.table.encode("LOCK", "fleet", next)?;
-        item.insert("token".to_owned(), number(next.token));
-        let expected = seen.map(|lease| self.table.encode("LOCK", "fleet", lease)).transpose()?;
-        let body = expected.and_then(|mut item| item.remove("body"));
-        let condition = if body.is_some() { "body = :seen" } else { "attribute_not_exists(pk)" };
-        let seen: Item = body.map(|body| (":seen".to_owned(), body)).into_iter().collect();
-        let _turn = self.writing.lock().await;
-        match self.table.put_if(item, condition, &seen, "LOCK/fleet").await {
-            // A repeat after a lost answer finds its own write.
-            Err(error) if error.kind == CallErrorKind::Conflict && self.lease().await?.as_ref() == Some(next) => {
-                tracing::debug!(message = error.message, "the lock is as it was to become");
-                Ok(())
-            }
-            other => other,
-        }
     }
 
     async fn append(&self, journal: &str, entry: &JournalEntry, lease: &Lease) -> Called<()> {

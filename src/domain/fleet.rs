@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::definition::CellSpec;
 use super::ids::{AccountId, CellId, FleetName, Region, Residency, StackName, TemplateName};
 
@@ -40,13 +42,16 @@ pub struct Fleet {
 }
 
 /// A Region of an account, and the role that reaches it. An absent account is that of the caller's credentials.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Place {
     /// The Region.
     pub region: Region,
     /// The account, where the definition names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
     /// The role to assume, where the definition names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
 }
 

@@ -4,6 +4,7 @@
 //! answer for the same arguments, on every machine.
 
 pub mod audit;
+pub mod data;
 pub mod definition;
 pub mod doc;
 pub mod emit;
@@ -11,6 +12,7 @@ pub mod finding;
 pub mod fleet;
 pub mod ids;
 pub mod lock;
+pub mod moves;
 pub mod plan;
 pub mod rate;
 pub mod record;

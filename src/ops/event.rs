@@ -5,6 +5,8 @@
 use serde::Serialize;
 
 use crate::domain::ids::CellId;
+use crate::domain::moves::MoveId;
+use crate::domain::moves::machine::Stage;
 use crate::domain::plan::Action;
 
 /// How the work on one cell ended.
@@ -101,11 +103,57 @@ pub enum Event {
         /// Rows to be written.
         total: usize,
     },
+    /// A move has written an entry of its journal.
+    MoveStepped {
+        /// The move.
+        id: MoveId,
+        /// How far it has come.
+        stage: Stage,
+        /// What happened, as one word.
+        what: &'static str,
+        /// The same as a sentence, where there is more to say than the word.
+        detail: Option<String>,
+    },
+    /// A move goes on.
+    MoveProgressed {
+        /// Where it stands.
+        progress: Box<Progress>,
+    },
     /// Something worth knowing that fits nowhere else.
     Noted {
         /// The sentence.
         message: String,
     },
+}
+
+/// Where a move stands, from moment to moment.
+#[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// The move.
+    pub id: MoveId,
+    /// How far it has come.
+    pub stage: Stage,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Items copied so far, or compared, or deleted, as the stage is.
+    pub items: u64,
+    /// Items in all, where that is known.
+    pub items_about: Option<u64>,
+    /// Bytes so far.
+    pub bytes: u64,
+    /// Items a second, over the last seconds.
+    pub items_per_s: f64,
+    /// Bytes a second, over the last seconds.
+    pub bytes_per_s: f64,
+    /// How far the streams are behind, in milliseconds, where that is known.
+    pub lag_ms: Option<u64>,
+    /// Keys that are dirty.
+    pub dirty: u64,
+    /// For how long writes would stop, in milliseconds, where that can be told.
+    pub gap_ms: Option<u64>,
+    /// How long the stage still takes, in seconds, where that can be told.
+    pub eta_s: Option<u64>,
 }
 
 /// Shows events.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::domain::audit::Actor;
 use crate::domain::lock::{HEARTBEAT_MS, LEASE_MS, Lease};
-use crate::ports::{CallError, CallErrorKind, Called, Clock, Control};
+use crate::ports::{CallError, CallErrorKind, Called, Clock, LeaseStore};
 
 use super::error::{ErrorKind, OpError};
 
@@ -42,7 +42,7 @@ pub struct HeldLease {
 }
 
 struct Shared {
-    control: Arc<dyn Control>,
+    control: Arc<dyn LeaseStore>,
     clock: Arc<dyn Clock>,
     current: Mutex<Lease>,
     lost: AtomicBool,
@@ -52,7 +52,7 @@ struct Shared {
 
 impl HeldLease {
     /// Takes the lock, or says who holds it.
-    pub async fn take(control: Arc<dyn Control>, clock: Arc<dyn Clock>, claim: &Claim) -> Result<Self, OpError> {
+    pub async fn take(control: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, claim: &Claim) -> Result<Self, OpError> {
         let seen = control.lease().await?;
         let now_ms = clock.now_ms();
         if let Some(holder) = seen.as_ref().filter(|lease| lease.is_held(now_ms)) {
@@ -82,7 +82,7 @@ impl HeldLease {
         }
     }
 
-    fn begin(control: Arc<dyn Control>, clock: Arc<dyn Clock>, lease: Lease, actor: Actor) -> Self {
+    fn begin(control: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, lease: Lease, actor: Actor) -> Self {
         let valid_until_ms = AtomicU64::new(clock.monotonic_ms() + LEASE_MS.unsigned_abs());
         let shared = Arc::new(Shared {
             control,
@@ -146,7 +146,7 @@ impl Drop for HeldLease {
 /// A lease that was given back is free. One that merely ran out by our clock may be a live holder's whose clock is
 /// behind ours: then it is watched for as long as a lease lasts, and any heartbeat in that time means that it is held.
 /// Gives the lease as it stands then.
-async fn until_dead(control: &dyn Control, clock: &dyn Clock, seen: Lease) -> Result<Lease, OpError> {
+async fn until_dead(control: &dyn LeaseStore, clock: &dyn Clock, seen: Lease) -> Result<Lease, OpError> {
     if seen.expires_at_ms == 0 || clock.now_ms() - seen.expires_at_ms > SURELY_DEAD_MS {
         return Ok(seen);
     }

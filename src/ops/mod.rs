@@ -11,6 +11,7 @@ pub mod event;
 pub mod init;
 pub mod lease;
 pub mod map;
+pub mod moves;
 pub mod observe;
 pub mod plan;
 pub mod poll;

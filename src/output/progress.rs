@@ -75,6 +75,8 @@ fn line(event: &Event, style: Style) -> Option<String> {
         Event::CellFinished { cell, action, outcome, reason, duration_ms, .. } => {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
+        Event::MoveStepped { id, what, .. } => Some(format!("move {id}: {what}")),
+        Event::MoveProgressed { .. } => None,
         Event::Noted { message } => Some(message.clone()),
     }
 }

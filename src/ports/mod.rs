@@ -3,6 +3,8 @@
 //! Owns: the traits that adapters implement, and the one error type that crosses them. Constraint kept: no type of
 //! an SDK appears here; an adapter tells what an error means, not what its HTTP status was.
 
+pub mod data;
+pub mod moves;
 pub mod tenants;
 
 use std::collections::BTreeMap;
@@ -295,9 +297,18 @@ pub struct JournalEntry {
     pub body: serde_json::Value,
 }
 
-/// The control table of the fleet.
+/// Where a lease is kept.
 #[async_trait]
-pub trait Control: Send + Sync {
+pub trait LeaseStore: Send + Sync {
+    /// The lease, as it is.
+    async fn lease(&self) -> Called<Option<Lease>>;
+    /// Writes the lease if it still is as `seen` says; `Conflict` otherwise.
+    async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()>;
+}
+
+/// The control table of the fleet. Its lease is the lock on the fleet.
+#[async_trait]
+pub trait Control: LeaseStore {
     /// Whether the table is there.
     async fn ready(&self) -> Called<bool>;
     /// All cell records, by a consistent read.
@@ -312,10 +323,6 @@ pub trait Control: Send + Sync {
     /// Removes a record under the same conditions, and appends `audit`. The load stays, in state `deleted`: it keeps
     /// the end of the chain.
     async fn delete_record(&self, record: &CellRecord, lease: &Lease, audit: &Sealed) -> Called<()>;
-    /// The lock, as it is.
-    async fn lease(&self) -> Called<Option<Lease>>;
-    /// Writes the lock if it still is as `seen` says; `Conflict` otherwise.
-    async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()>;
     /// Appends to a journal if no entry has that number yet, under the lease.
     async fn append(&self, journal: &str, entry: &JournalEntry, lease: &Lease) -> Called<()>;
     /// A whole journal, in order.

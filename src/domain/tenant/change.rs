@@ -10,11 +10,13 @@ use serde_json::{Value as Json, json};
 use crate::domain::audit::{Deed, Head, Record, Sealed, Stamp, Subject};
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest, TenantId};
+use crate::domain::moves::MoveId;
+use crate::domain::moves::fence::Shift;
 use crate::domain::snapshot::EntryLine;
 
 use super::fence::{Fence, FenceMode, FenceTable};
 use super::load::{CellLoad, Limits};
-use super::{Attributes, ENTRY_FORMAT, Entry, EntryState, Pin};
+use super::{Attributes, ENTRY_FORMAT, Entry, EntryState, Moving, Pin};
 
 /// Bytes of a change beside attributes and pin: names, hashes, times, the fence, and who did it (an ARN has at most 2,048
 /// characters: IAM API reference).
@@ -33,6 +35,8 @@ pub struct Change {
     pub load: Option<LoadChange>,
     /// The fence, where it is written in the same transaction.
     pub fence: Option<FenceWrite>,
+    /// Fences that a move changes in the same transaction.
+    pub shifts: Vec<Shift>,
 }
 
 /// What a change does to a cell's counters.
@@ -162,6 +166,7 @@ pub fn add(
         state,
         attributes,
         pin: None,
+        moving: None,
         added_at_ms: stamp.at_ms,
         changed_at_ms: stamp.at_ms,
         version: 0,
@@ -195,6 +200,7 @@ pub fn restore(line: &EntryLine, target: &Target, before: Option<&Entry>, stamp:
         state,
         attributes,
         pin: line.pin.clone(),
+        moving: None,
         added_at_ms: line.added_at_ms,
         changed_at_ms: stamp.at_ms,
         version: 0,
@@ -290,6 +296,41 @@ fn given_back(entry: &Entry) -> LoadChange {
     LoadChange { cell: entry.cell.clone(), tenants: -1, weight, guard: LoadGuard::Free }
 }
 
+/// Begins a move: room in the target, and its fence, where one transaction reaches it.
+pub fn begin_move(before: &Entry, id: &MoveId, target: &Target, shifts: Vec<Shift>, stamp: &Stamp) -> Change {
+    let mut after = before.clone();
+    after.state = EntryState::Moving;
+    after.moving = Some(Moving { id: id.clone(), other: target.load.cell.clone() });
+    let weight = signed(before.attributes.weight);
+    let load = LoadChange { cell: target.load.cell.clone(), tenants: 1, weight, guard: target.admission() };
+    let deed = Deed { action: "move-begun".to_owned(), from: summary(before), to: summary(&after) };
+    Change { shifts, ..finish(Some(before), after, stamp, deed, Some(load), None) }
+}
+
+/// Cuts a move over: the tenant is served by the other cell, at `epoch`.
+pub fn cut_over(before: &Entry, target: &CellId, epoch: u64, shifts: Vec<Shift>, stamp: &Stamp) -> Change {
+    let mut after = before.clone();
+    after.epoch = epoch;
+    let source = std::mem::replace(&mut after.cell, target.clone());
+    if let Some(moving) = &mut after.moving {
+        moving.other = source;
+    }
+    let deed = Deed { action: "moved".to_owned(), from: summary(before), to: summary(&after) };
+    Change { shifts, ..finish(Some(before), after, stamp, deed, None, None) }
+}
+
+/// Ends a move, or gives it up: the room in the other cell is given back. `epoch` is that of the fence of the cell that
+/// serves the tenant; `action` is what the audit log says.
+pub fn end_move(before: &Entry, epoch: u64, action: &str, stamp: &Stamp) -> Change {
+    let mut after = before.clone();
+    after.state = EntryState::Active;
+    after.epoch = epoch.max(before.epoch);
+    let other = after.moving.take().map(|moving| moving.other);
+    let load = other.map(|cell| LoadChange { cell, ..given_back(before) });
+    let deed = Deed { action: action.to_owned(), from: summary(before), to: summary(&after) };
+    finish(Some(before), after, stamp, deed, load, None)
+}
+
 /// Most bytes that the items of a change have, apart from its cell's: the attributes stand in the entry and, as they were
 /// and as they are to be, in the audit record.
 pub fn bytes_max(before: Option<&Entry>, attributes: &Attributes, pin: Option<&Pin>) -> usize {
@@ -315,12 +356,17 @@ fn finish(
     after.changed_at_ms = stamp.at_ms;
     after.version = record.record.seq;
     after.head = record.hash.clone();
-    Change { before: before.cloned(), after, record, load, fence }
+    Change { before: before.cloned(), after, record, load, fence, shifts: Vec::new() }
 }
 
 /// What the audit log says of an entry.
 fn summary(entry: &Entry) -> Json {
-    json!({ "cell": entry.cell, "epoch": entry.epoch, "state": entry.state })
+    let mut said = json!({ "cell": entry.cell, "epoch": entry.epoch, "state": entry.state });
+    if let Some(moving) = &entry.moving {
+        said["move"] = json!(moving.id);
+        said["other"] = json!(moving.other);
+    }
+    said
 }
 
 /// Weights are bounded far below the largest signed number.

@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::Head;
 use super::ids::{CellId, Digest, InvalidId, Region, Residency, TenantId, Tier};
+use super::moves::MoveId;
 
 /// The format of the entries that this version writes. An entry of a newer format is never rewritten.
-pub const ENTRY_FORMAT: u32 = 1;
+/// Format 2 goes with moves, which a cellctl that knows only format 1 would walk over.
+pub const ENTRY_FORMAT: u32 = 2;
 
 /// Weight of a tenant that names none.
 pub const WEIGHT_DEFAULT: u64 = 1;
@@ -85,6 +87,8 @@ pub enum EntryState {
     Opening,
     /// It is served.
     Active,
+    /// It is served, and a move is under way.
+    Moving,
     /// It is being removed; its fence, in another account or Region, may not be closed yet.
     Closing,
     /// It is gone. What is left keeps its epoch.
@@ -97,6 +101,7 @@ impl EntryState {
         match self {
             Self::Opening => "opening",
             Self::Active => "active",
+            Self::Moving => "moving",
             Self::Closing => "closing",
             Self::Removed => "removed",
         }
@@ -112,6 +117,16 @@ pub struct Pin {
     pub reason: Option<String>,
     /// Since when, in milliseconds since 1970.
     pub at_ms: i64,
+}
+
+/// The move that a tenant is in. It takes room in both cells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Moving {
+    /// The move.
+    pub id: MoveId,
+    /// The cell beside the one that serves the tenant: the target before the cutover, the source after it.
+    pub other: CellId,
 }
 
 /// A tenant's entry in the map.
@@ -133,6 +148,9 @@ pub struct Entry {
     /// Whether it must stay where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<Pin>,
+    /// The move that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving: Option<Moving>,
     /// When it was added, in milliseconds since 1970.
     pub added_at_ms: i64,
     /// When the entry was changed last, in milliseconds since 1970.

@@ -391,7 +391,7 @@ fn stuck(entry: &Entry, now_ms: i64) -> Option<Finding> {
         _ if is_under_way(entry, now_ms) => None,
         EntryState::Opening => Some(Finding::StuckOpening { tenant, cell, since_ms }),
         EntryState::Closing => Some(Finding::StuckClosing { tenant, cell, since_ms }),
-        EntryState::Active | EntryState::Removed => None,
+        EntryState::Active | EntryState::Moving | EntryState::Removed => None,
     }
 }
 

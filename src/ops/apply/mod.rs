@@ -65,7 +65,7 @@ pub async fn apply(world: &World, plan: &Plan, digest: &Digest, options: &Option
     if !plan.has_changes() {
         return Ok(ApplyReport::nothing_to_do(plan, digest));
     }
-    let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), &options.claim).await?;
+    let lease = HeldLease::take(world.control.clone(), Arc::clone(&world.clock), &options.claim).await?;
     let outcome = run(world, plan, digest, options, &lease).await;
     let released = lease.release().await;
     if let Err(error) = released {

@@ -105,7 +105,7 @@ pub async fn delete(
     zero: bool,
     claim: &Claim,
 ) -> Result<Deleted, OpError> {
-    let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
+    let lease = HeldLease::take(world.control.clone(), Arc::clone(&world.clock), claim).await?;
     let outcome = delete_locked(world, fleet, name, zero, &lease).await;
     let released = lease.release().await;
     let deleted = outcome?;

@@ -247,7 +247,7 @@ pub async fn carry_out(world: &World, recovery: &Recovery, claim: &Claim) -> Res
     if recovery.remedy == Remedy::Nothing {
         return Ok(recovery.status.clone());
     }
-    let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
+    let lease = HeldLease::take(world.control.clone(), Arc::clone(&world.clock), claim).await?;
     let outcome = act(world, recovery, lease.lease().token).await;
     lease.release().await?;
     outcome

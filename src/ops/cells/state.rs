@@ -37,7 +37,7 @@ pub async fn set(
         )));
     }
     let before = record.state;
-    let lease = HeldLease::take(Arc::clone(&world.control), Arc::clone(&world.clock), claim).await?;
+    let lease = HeldLease::take(world.control.clone(), Arc::clone(&world.clock), claim).await?;
     let mut next = record;
     next.state = state;
     let action = if state == CellState::Active { "uncordoned" } else { state.as_str() };

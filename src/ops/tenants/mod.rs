@@ -85,6 +85,7 @@ impl Desk<'_> {
                     .hint(format!("finish it first: `cellctl tenant add {tenant}`, or `cellctl map verify --repair`")))
             }
             EntryState::Closing => Err(half_removed(tenant)),
+            EntryState::Moving => Err(in_a_move(&entry)),
             EntryState::Active => Ok(entry),
         }
     }
@@ -177,6 +178,13 @@ fn unknown_residency(fleet: &Fleet, error: &UnknownResidency) -> OpError {
         None => format!("fleet.yaml lists {}", names.join(", ")),
     };
     OpError::new(ErrorKind::Failed, error.to_string()).hint(hint)
+}
+
+/// The refusal of what cannot be done to a tenant while it is moved.
+fn in_a_move(entry: &Entry) -> OpError {
+    let (tenant, id) = (&entry.tenant, entry.moving.as_ref().map(|moving| moving.id.to_string()).unwrap_or_default());
+    OpError::new(ErrorKind::Refused, format!("tenant {tenant} is in the move {id}"))
+        .hint(format!("let it end, or `cellctl move abort {id}`; `cellctl move show {id}` says where it stands"))
 }
 
 fn half_removed(tenant: &TenantId) -> OpError {

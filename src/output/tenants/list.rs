@@ -133,6 +133,7 @@ mod tests {
             state: EntryState::Active,
             attributes: Attributes { weight, ..Attributes::default() },
             pin: None,
+            moving: None,
             added_at_ms: 0,
             changed_at_ms: 0,
             version: 1,

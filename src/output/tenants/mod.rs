@@ -132,7 +132,7 @@ fn cell(view: &TenantView) -> Field {
 pub fn state(entry: &Entry) -> Field {
     let tone = match entry.state {
         EntryState::Active => Tone::Plain,
-        EntryState::Opening | EntryState::Closing => Tone::Warn,
+        EntryState::Opening | EntryState::Moving | EntryState::Closing => Tone::Warn,
         EntryState::Removed => Tone::Bad,
     };
     (entry.state.as_str().to_owned(), tone)

@@ -25,7 +25,7 @@ use cellctl::ports::tenants::{
 };
 use cellctl::ports::{
     Artifacts, Atoms, CallError, CallErrorKind, Called, ChangeSetState, Clock, Content, Control, DriftState,
-    DriftedResource, Identities, Identity, JournalEntry, Packages, StackRequest, Stacks, TemplateText,
+    DriftedResource, Identities, Identity, JournalEntry, LeaseStore, Packages, StackRequest, Stacks, TemplateText,
 };
 use tokio::sync::Notify;
 
@@ -428,6 +428,27 @@ impl Stacks for Sim {
 }
 
 #[async_trait]
+impl LeaseStore for Sim {
+    async fn lease(&self) -> Called<Option<Lease>> {
+        self.call("GetItem", |state, _| Ok(state.lease.clone())).await
+    }
+
+    async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()> {
+        self.call("PutItem", |state, _| {
+            if state.cut_off {
+                return Err(error(CallErrorKind::Unreachable, "PutItem", "no way there"));
+            }
+            if state.lease.as_ref() != seen && state.lease.as_ref() != Some(next) {
+                return Err(error(CallErrorKind::Conflict, "PutItem", "the lock was changed"));
+            }
+            state.lease = Some(next.clone());
+            Ok(())
+        })
+        .await
+    }
+}
+
+#[async_trait]
 impl Control for Sim {
     async fn ready(&self) -> Called<bool> {
         self.call("DescribeTable", |_, _| Ok(true)).await
@@ -463,24 +484,6 @@ impl Control for Sim {
             fenced(state, lease)?;
             state.map.delete_record(&record.cell, audit);
             state.records.remove(&record.cell);
-            Ok(())
-        })
-        .await
-    }
-
-    async fn lease(&self) -> Called<Option<Lease>> {
-        self.call("GetItem", |state, _| Ok(state.lease.clone())).await
-    }
-
-    async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()> {
-        self.call("PutItem", |state, _| {
-            if state.cut_off {
-                return Err(error(CallErrorKind::Unreachable, "PutItem", "no way there"));
-            }
-            if state.lease.as_ref() != seen && state.lease.as_ref() != Some(next) {
-                return Err(error(CallErrorKind::Conflict, "PutItem", "the lock was changed"));
-            }
-            state.lease = Some(next.clone());
             Ok(())
         })
         .await

@@ -20,7 +20,7 @@ use cellctl::domain::lock::Lease;
 use cellctl::domain::record::{Applied, CellRecord, CellState, RECORD_FORMAT};
 use cellctl::domain::tenant::fence::{FENCE_OUTPUT, FenceTable};
 use cellctl::ops::init::CONTROL_TEMPLATE;
-use cellctl::ports::Control;
+use cellctl::ports::LeaseStore;
 use cellctl::wire::SystemClock;
 use serde_json::Value as Json;
 

@@ -1,0 +1,184 @@
+//! Moving tenants between cells: the engine of `docs/move-protocol.md`, over the ports.
+//!
+//! Constraints kept: what a step does is derived from the journal and from what is there, so that any mover can go on at
+//! any point; nothing counts that is not journalled, conditional, or idempotent; everything is bounded.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::domain::audit::Actor;
+use crate::domain::fleet::Fleet;
+use crate::domain::ids::{CellId, TenantId};
+use crate::domain::lock::Lease;
+use crate::domain::moves::estimate::Estimate;
+use crate::domain::moves::event::Entry;
+use crate::domain::moves::machine::{Move, Trouble};
+use crate::domain::moves::orders::Orders;
+use crate::domain::moves::receipt::Receipt;
+use crate::domain::moves::{MoveId, Options, Plan};
+use crate::ports::Clock;
+use crate::ports::data::{ChangeStreams, TenantData};
+use crate::ports::moves::{MoveFences, Moves, Queues, Summary};
+use crate::ports::tenants::TenantMap;
+
+use super::OpError;
+use super::event::{Progress, Reporter};
+
+/// Everything that a move may reach.
+#[derive(Clone)]
+pub struct MoveWorld {
+    /// The tenant map.
+    pub map: Arc<dyn TenantMap>,
+    /// Journals, leases, ledgers.
+    pub moves: Arc<dyn Moves>,
+    /// The application's tables.
+    pub data: Arc<dyn TenantData>,
+    /// Their streams.
+    pub streams: Arc<dyn ChangeStreams>,
+    /// The fences.
+    pub fences: Arc<dyn MoveFences>,
+    /// The queues.
+    pub queues: Arc<dyn Queues>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// Where events go.
+    pub reporter: Arc<dyn Reporter>,
+}
+
+/// Who moves, in which fleet.
+#[derive(Clone, Copy)]
+pub struct Mover<'a> {
+    /// The ports.
+    pub world: &'a MoveWorld,
+    /// The fleet, as its definitions say.
+    pub fleet: &'a Fleet,
+    /// Who.
+    pub actor: &'a Actor,
+}
+
+/// How much of two tables must be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaCheck {
+    /// Keys, indexes and time to live.
+    Exact,
+    /// Keys alone.
+    Keys,
+}
+
+/// What somebody wants moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Where to.
+    pub to: CellId,
+    /// How.
+    pub options: Options,
+    /// How much of the tables must be the same.
+    pub schema: SchemaCheck,
+}
+
+/// A plan, and what it will take.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// What it will take.
+    pub estimate: Estimate,
+    /// What is worth knowing before.
+    pub warnings: Vec<String>,
+    /// Whether a move of this tenant to this cell is under way already: running it goes on with that.
+    pub resumes: bool,
+}
+
+/// How a run of a mover ended.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "ended", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Ended {
+    /// The move is done.
+    Completed {
+        /// Its receipt.
+        receipt: Box<Receipt>,
+    },
+    /// It was given up.
+    Aborted {
+        /// Why.
+        why: String,
+    },
+    /// Somebody paused it.
+    Paused,
+    /// Somebody has to act.
+    Stuck {
+        /// What is the matter.
+        trouble: Trouble,
+    },
+    /// This mover was asked to stop, and has let go. The move can be resumed.
+    Stopped,
+}
+
+/// A move as it stands, for a person.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    /// The fold of its journal.
+    pub state: Move,
+    /// The journal.
+    pub journal: Vec<Entry>,
+    /// What was ordered.
+    pub orders: Orders,
+    /// Who holds it.
+    pub lease: Option<Lease>,
+    /// Where it stood when its mover last said so.
+    pub progress: Option<Progress>,
+}
+
+impl Mover<'_> {
+    /// Plans a move, or finds the one that is under way. Changes nothing.
+    pub async fn plan(&self, request: &Request) -> Result<Planned, OpError> {
+        let _ = (self.fleet, request);
+        Err(unbuilt())
+    }
+
+    /// Writes a plan down as a move; one that is there already is left as it is.
+    pub async fn begin(&self, plan: &Plan) -> Result<MoveId, OpError> {
+        let _ = plan;
+        Err(unbuilt())
+    }
+
+    /// Takes a move's lease and carries it on, until it is over or somebody stops it. `stop` asks it to let go.
+    pub async fn run(&self, id: &MoveId, stop: watch::Receiver<bool>) -> Result<Ended, OpError> {
+        let _ = (id, stop, self.actor, self.world);
+        Err(unbuilt())
+    }
+
+    /// The move of that id; or the one that a tenant is in, or was in last.
+    pub async fn find(&self, name: &str) -> Result<MoveId, OpError> {
+        let _ = name;
+        Err(unbuilt())
+    }
+
+    /// A move as it stands.
+    pub async fn show(&self, id: &MoveId) -> Result<Shown, OpError> {
+        let _ = id;
+        Err(unbuilt())
+    }
+
+    /// Moves under way, and up to `over` of those that are over, the latest first.
+    pub async fn list(&self, over: u32) -> Result<Vec<Summary>, OpError> {
+        let _ = over;
+        Err(unbuilt())
+    }
+
+    /// Gives orders to a move that is not over; gives them as they stand then. Whether a mover is there to obey is
+    /// another matter: `show` tells who holds the lease.
+    pub async fn order(&self, id: &MoveId, change: impl Fn(&mut Orders) + Send + Sync) -> Result<Orders, OpError> {
+        let _ = (id, change(&mut Orders::default()));
+        Err(unbuilt())
+    }
+}
+
+fn unbuilt() -> OpError {
+    OpError::new(super::ErrorKind::Failed, "the engine is not there yet")
+}
