@@ -3,6 +3,9 @@
 //! Constraints kept: what a step does is derived from the journal and from what is there, so that any mover can go on at
 //! any point; nothing counts that is not journalled, conditional, or idempotent; everything is bounded.
 
+mod context;
+mod halt;
+
 use std::sync::Arc;
 
 use tokio::sync::watch;

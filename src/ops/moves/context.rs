@@ -1,0 +1,146 @@
+//! What every part of a running move shares: the plan, the ports, who holds it, and how fast it may go.
+//!
+//! Constraint kept: shared by tasks of one mover, none of which changes the journal; only the driver does.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::data::shape::KeySchema;
+use crate::domain::ids::TenantId;
+use crate::domain::moves::fence::{Guard, Hold};
+use crate::domain::moves::orders::Orders;
+use crate::domain::moves::{End, Plan, TablePlan};
+use crate::domain::tenant::fence::{FenceMode, FenceTable};
+use crate::ops::lease::HeldLease;
+use crate::ports::data::{Permit, Share, TableRef};
+
+use super::MoveWorld;
+use super::halt::Halt;
+
+/// Which end of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// The cell that the tenant comes from.
+    Source,
+    /// The cell that it goes to.
+    Target,
+}
+
+/// What the parts of a running move share.
+pub(super) struct Context<'a> {
+    /// The ports.
+    pub(super) world: &'a MoveWorld,
+    /// The plan.
+    pub(super) plan: &'a Plan,
+    /// The lease.
+    pub(super) lease: &'a HeldLease,
+    /// Looked at right before each bulk request.
+    pub(super) permit: Arc<dyn Permit>,
+    /// How often the target's fence got a new token under this lease.
+    changes: AtomicU64,
+    /// What people have ordered, as it was read last.
+    orders: Mutex<Orders>,
+    /// Whether somebody asked to stop.
+    pub(super) stop: tokio::sync::watch::Receiver<bool>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(
+        world: &'a MoveWorld,
+        plan: &'a Plan,
+        lease: &'a HeldLease,
+        permit: Arc<dyn Permit>,
+        stop: tokio::sync::watch::Receiver<bool>,
+    ) -> Self {
+        Self { world, plan, lease, permit, changes: AtomicU64::new(0), orders: Mutex::default(), stop }
+    }
+
+    /// The tenant.
+    pub(super) fn tenant(&self) -> &TenantId {
+        self.plan.tenant()
+    }
+
+    /// How this mover holds fences now.
+    pub(super) fn hold(&self) -> Hold {
+        let token = (self.lease.lease().token << 20) + self.changes.load(Ordering::SeqCst);
+        Hold { id: self.plan.id.clone(), token }
+    }
+
+    /// From now on fences are held with a higher token: what was sent with the one before counts no more once the target's
+    /// fence has the new one, which the caller sees to.
+    pub(super) fn renew_hold(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// One end of the move.
+    pub(super) fn end(&self, side: Side) -> &End {
+        match side {
+            Side::Source => &self.plan.source,
+            Side::Target => &self.plan.target,
+        }
+    }
+
+    /// The fence table of one end.
+    pub(super) fn fence_table(&self, side: Side) -> FenceTable {
+        let end = self.end(side);
+        FenceTable { place: end.place.clone(), name: end.fence_table.clone() }
+    }
+
+    /// A table of one end.
+    pub(super) fn table(&self, side: Side, table: &TablePlan) -> TableRef {
+        let name = match side {
+            Side::Source => &table.source,
+            Side::Target => &table.target,
+        };
+        TableRef { place: self.end(side).place.clone(), name: name.clone() }
+    }
+
+    /// The tenant's share of a table of one end.
+    pub(super) fn share(&self, side: Side, table: &TablePlan) -> Share {
+        let key: KeySchema = table.shape.key.clone();
+        Share { table: self.table(side, table), key, find: table.find.clone(), tenant: self.tenant().clone() }
+    }
+
+    /// The check of the target's fence before FLIP: INCOMING at `target_epoch`, held by this mover.
+    pub(super) fn incoming(&self, target_epoch: u64) -> Guard {
+        self.guard(Side::Target, target_epoch, FenceMode::Incoming)
+    }
+
+    /// A check of the fence of one end, held by this mover.
+    pub(super) fn guard(&self, side: Side, epoch: u64, mode: FenceMode) -> Guard {
+        Guard { table: self.fence_table(side), tenant: self.tenant().clone(), epoch, mode, hold: self.hold() }
+    }
+
+    /// What people have ordered, as it was read last.
+    pub(super) fn orders(&self) -> Orders {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes note of what people have ordered.
+    pub(super) fn take_orders(&self, orders: Orders) {
+        *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = orders;
+    }
+
+    /// Whether the step may go on: asked between any two pieces of work.
+    pub(super) fn check(&self) -> Result<(), Halt> {
+        if self.lease.is_lost() {
+            return Err(Halt::Lost);
+        }
+        let orders = self.orders();
+        if let Some(why) = orders.abort {
+            return Err(Halt::AbortOrdered(why));
+        }
+        if orders.pause {
+            return Err(Halt::Paused);
+        }
+        if *self.stop.borrow() {
+            return Err(Halt::Stopped);
+        }
+        Ok(())
+    }
+
+    /// Write units a second at most.
+    pub(super) fn rate(&self) -> Option<u64> {
+        self.orders().rate.or(self.plan.options.rate).filter(|rate| *rate > 0)
+    }
+}
