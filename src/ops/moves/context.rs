@@ -2,7 +2,7 @@
 //!
 //! Constraint kept: shared by tasks of one mover, none of which changes the journal; only the driver does.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::data::shape::KeySchema;
@@ -40,6 +40,10 @@ pub(super) struct Context<'a> {
     changes: AtomicU64,
     /// What people have ordered, as it was read last.
     orders: Mutex<Orders>,
+    /// Whether what runs beside others is to end, since one of them failed.
+    cancelled: AtomicBool,
+    /// Whether there is no way back, so that nobody can give the move up.
+    past_flip: AtomicBool,
     /// Whether somebody asked to stop.
     pub(super) stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -52,7 +56,17 @@ impl<'a> Context<'a> {
         permit: Arc<dyn Permit>,
         stop: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        Self { world, plan, lease, permit, changes: AtomicU64::new(0), orders: Mutex::default(), stop }
+        Self {
+            world,
+            plan,
+            lease,
+            permit,
+            changes: AtomicU64::new(0),
+            orders: Mutex::default(),
+            cancelled: AtomicBool::new(false),
+            past_flip: AtomicBool::new(false),
+            stop,
+        }
     }
 
     /// The tenant.
@@ -121,19 +135,29 @@ impl<'a> Context<'a> {
         *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = orders;
     }
 
+    /// Asks what runs to end at its next check, or no more.
+    pub(super) fn cancel(&self, cancelled: bool) {
+        self.cancelled.store(cancelled, Ordering::SeqCst);
+    }
+
+    /// From now on nobody can give the move up.
+    pub(super) fn is_past_flip(&self) {
+        self.past_flip.store(true, Ordering::SeqCst);
+    }
+
     /// Whether the step may go on: asked between any two pieces of work.
     pub(super) fn check(&self) -> Result<(), Halt> {
         if self.lease.is_lost() {
             return Err(Halt::Lost);
         }
         let orders = self.orders();
-        if let Some(why) = orders.abort {
+        if let Some(why) = orders.abort.filter(|_| !self.past_flip.load(Ordering::SeqCst)) {
             return Err(Halt::AbortOrdered(why));
         }
         if orders.pause {
             return Err(Halt::Paused);
         }
-        if *self.stop.borrow() {
+        if *self.stop.borrow() || self.cancelled.load(Ordering::SeqCst) {
             return Err(Halt::Stopped);
         }
         Ok(())

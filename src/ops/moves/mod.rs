@@ -20,7 +20,7 @@ use crate::domain::moves::machine::{Move, Trouble};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::receipt::Receipt;
 use crate::domain::moves::{MoveId, Options, Plan};
-use crate::ports::Clock;
+use crate::ports::{Clock, Processes};
 use crate::ports::data::{ChangeStreams, TenantData};
 use crate::ports::moves::{MoveFences, Moves, Queues, Summary};
 use crate::ports::tenants::TenantMap;
@@ -43,6 +43,8 @@ pub struct MoveWorld {
     pub fences: Arc<dyn MoveFences>,
     /// The queues.
     pub queues: Arc<dyn Queues>,
+    /// Processes of this machine.
+    pub processes: Arc<dyn Processes>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
     /// Where events go.
