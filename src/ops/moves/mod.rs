@@ -3,8 +3,18 @@
 //! Constraints kept: what a step does is derived from the journal and from what is there, so that any mover can go on at
 //! any point; nothing counts that is not journalled, conditional, or idempotent; everything is bounded.
 
+mod capture;
+mod clean;
+mod compare;
 mod context;
+mod copy;
+mod dirty;
 mod halt;
+mod meter;
+mod notes;
+mod pace;
+mod reconcile;
+mod verify;
 
 use std::sync::Arc;
 
