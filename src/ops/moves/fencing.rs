@@ -73,7 +73,11 @@ impl Context<'_> {
         let wants = |shard: Option<&Shard>| match shard {
             Some(shard) if *shard == to => Want::Done,
             Some(shard) if shard.mode == FenceMode::Incoming && shard.is_held_by(id) => {
-                if shard.hold.as_ref().is_some_and(|hold| hold.token > self.hold().token) { Want::Refuse } else { Want::Change }
+                if shard.hold.as_ref().is_some_and(|hold| hold.token > self.hold().token) {
+                    Want::Refuse
+                } else {
+                    Want::Change
+                }
             }
             Some(shard) if shard.epoch > target_epoch => Want::Refuse,
             None => Want::Change,
@@ -82,7 +86,9 @@ impl Context<'_> {
         };
         match self.bring(Side::Target, &to, wants).await? {
             Brought::Done => Ok(()),
-            Brought::Refused(Some(shard)) if shard.is_held_by(id) && shard.mode == FenceMode::Incoming => Err(Halt::Lost),
+            Brought::Refused(Some(shard)) if shard.is_held_by(id) && shard.mode == FenceMode::Incoming => {
+                Err(Halt::Lost)
+            }
             Brought::Refused(shard) => Err(self.in_the_way(Side::Target, shard.as_ref())),
         }
     }
@@ -181,7 +187,10 @@ impl Context<'_> {
         Halt::stuck(
             "fence-changed",
             format!("the fence of tenant {tenant} in cell {cell} is {is}, which this move did not make it"),
-            format!("`cellctl map verify` shows what is not as it should be; then `cellctl move resume {}`", self.plan.id),
+            format!(
+                "`cellctl map verify` shows what is not as it should be; then `cellctl move resume {}`",
+                self.plan.id
+            ),
         )
     }
 }

@@ -23,12 +23,7 @@ const ATTEMPTS_MAX: u32 = 8;
 const BACKOFF_MS: (u64, u64) = (50, 2_000);
 
 /// Appends an event, and gives the state after it.
-pub(super) async fn append(
-    world: &MoveWorld,
-    held: &Held<'_>,
-    state: Move,
-    event: Event,
-) -> Result<Move, Halt> {
+pub(super) async fn append(world: &MoveWorld, held: &Held<'_>, state: Move, event: Event) -> Result<Move, Halt> {
     let entry = Entry {
         seq: state.seq + 1,
         at_ms: world.clock.now_ms(),

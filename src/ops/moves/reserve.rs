@@ -97,7 +97,8 @@ impl Context<'_> {
     async fn target_shifts(&self, epoch: u64) -> Result<Vec<Shift>, Halt> {
         let there = self.shards(Side::Target).await?;
         let to = Shard::held(epoch, FenceMode::Incoming, self.hold());
-        let numbers = (0..self.plan.target.shards).chain(there.keys().copied().filter(|n| *n >= self.plan.target.shards));
+        let numbers =
+            (0..self.plan.target.shards).chain(there.keys().copied().filter(|n| *n >= self.plan.target.shards));
         let from: Vec<(u8, Option<Shard>)> = numbers.map(|number| (number, there.get(&number).cloned())).collect();
         let table = self.fence_table(Side::Target);
         let from: Vec<_> = from.into_iter().filter(|(_, shard)| shard.as_ref() != Some(&to)).collect();
