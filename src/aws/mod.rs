@@ -11,6 +11,7 @@ pub mod cloudformation;
 pub mod control;
 mod dynamo;
 mod errors;
+mod fence_items;
 pub mod identity;
 mod stack_values;
 pub mod tenants;

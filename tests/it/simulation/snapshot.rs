@@ -260,7 +260,7 @@ async fn what_is_refused_at_the_last_moment_keeps_no_other_out() {
     // Seen by the transaction only: a fence that is ahead.
     let table = sim.with_map(|map| map.loads[&"cell-1".parse().expect("valid")].fences().expect("a table"));
     let fence = Fence { tenant: name("t20"), epoch: 9, mode: FenceMode::Closed };
-    sim.with_map(|map| map.fences.insert((table, name("t20")), fence));
+    sim.with_map(|map| map.set_fence(&table, &fence));
     let (done, left) = import_into(&sim, &roomy(), &bytes, false).await.expect("ran");
     assert_eq!((done.added, done.refused), (36, 1));
     assert_eq!((left[0].tenant.as_str(), &left[0].why), ("t20", &Why::FenceAhead));
@@ -284,7 +284,7 @@ async fn a_tenant_whose_fence_elsewhere_tells_of_its_removal_does_not_come_back(
         let sim = provisioned();
         let table = sim.with_map(|map| map.loads[&"far-1".parse().expect("valid")].fences().expect("a table"));
         let fence = Fence { tenant: name("acme"), epoch, mode };
-        sim.with_map(|map| map.fences.insert((table, name("acme")), fence));
+        sim.with_map(|map| map.set_fence(&table, &fence));
         let before = sim.with_map(|map| map.clone());
         for dry_run in [true, false] {
             let (done, left) = import_into(&sim, &roomy(), &bytes, dry_run).await.expect("ran");
@@ -318,7 +318,7 @@ async fn a_removal_that_had_begun_comes_back_where_it_can_be_finished() {
         let when = format!("{mode:?} at {epoch}");
         let sim = provisioned();
         let table = sim.with_map(|map| map.loads[&"far-1".parse().expect("valid")].fences().expect("a table"));
-        sim.with_map(|map| map.fences.insert((table, name("acme")), Fence { tenant: name("acme"), epoch, mode }));
+        sim.with_map(|map| map.set_fence(&table, &Fence { tenant: name("acme"), epoch, mode }));
         let done = restore(&sim, &bytes).await.expect("ran");
         assert_eq!((done.added, done.refused), (u64::from(comes_back), u64::from(!comes_back)), "{when}");
         if comes_back {
@@ -473,7 +473,7 @@ async fn a_lost_map_is_restored_beside_its_audit_log() {
     assert!(matches!(left[0].why, Why::Removed { epoch: 2 }), "{left:?}");
     // Closed fences are all that is left of those that were removed.
     sim.with_map(|map| {
-        let closed = map.fences.extract_if(.., |_, fence| fence.mode == FenceMode::Closed);
+        let closed = map.fences.extract_if(.., |_, shards| shards[&0].mode == FenceMode::Closed);
         assert_eq!(closed.map(|((_, tenant), _)| tenant).collect::<Vec<_>>(), [name("t01"), name("gone")]);
     });
     sim.with_map(|map| check_always(map, &roomy(), "after the restore"));

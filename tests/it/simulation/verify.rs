@@ -36,8 +36,8 @@ fn table(map: &MapState, name: &str) -> FenceTable {
 
 /// Puts a fence into a cell, whatever is there.
 fn put_fence(map: &mut MapState, in_cell: &str, name: &str, epoch: u64, mode: FenceMode) {
-    let key = (table(map, in_cell), tenant(name));
-    map.fences.insert(key, Fence { tenant: tenant(name), epoch, mode });
+    let table = table(map, in_cell);
+    map.set_fence(&table, &Fence { tenant: tenant(name), epoch, mode });
 }
 
 async fn add(sim: &Sim, name: &str, to: &str, attributes: Attributes) {
