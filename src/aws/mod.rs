@@ -13,5 +13,6 @@ mod dynamo;
 mod errors;
 mod fence_items;
 pub mod identity;
+pub mod moves;
 mod stack_values;
 pub mod tenants;
