@@ -4,7 +4,10 @@
 //! any point; nothing counts that is not journalled, conditional, or idempotent; everything is bounded.
 
 mod context;
+mod control;
+mod follow;
 mod halt;
+pub mod many;
 
 use std::sync::Arc;
 
@@ -135,6 +138,18 @@ pub struct Shown {
     pub lease: Option<Lease>,
     /// Where it stood when its mover last said so.
     pub progress: Option<Progress>,
+}
+
+impl Shown {
+    /// Who carries it on at `now_ms`.
+    pub fn holder(&self, now_ms: i64) -> Option<&Lease> {
+        self.lease.as_ref().filter(|lease| lease.is_held(now_ms))
+    }
+
+    /// Whether it waits for people.
+    pub fn waits(&self) -> bool {
+        self.state.paused || self.state.trouble.is_some()
+    }
 }
 
 impl Mover<'_> {
