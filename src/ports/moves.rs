@@ -65,6 +65,11 @@ impl Summary {
             at_ms: state.at_ms,
         }
     }
+
+    /// Whether it waits for people: nobody carries it on.
+    pub fn waits(&self) -> bool {
+        self.paused || self.stuck.is_some()
+    }
 }
 
 /// How an append to a journal ended.

@@ -8,17 +8,20 @@ mod capture;
 mod clean;
 mod compare;
 mod context;
+mod control;
 mod copy;
 mod cutover;
 mod desk;
 mod dirty;
 mod driver;
 mod fencing;
+mod follow;
 mod halt;
 mod journal;
 mod lease;
 mod lease_of;
 mod leftovers;
+pub mod many;
 mod meter;
 mod notes;
 mod pace;
@@ -157,4 +160,16 @@ pub struct Shown {
     pub lease: Option<Lease>,
     /// Where it stood when its mover last said so.
     pub progress: Option<Progress>,
+}
+
+impl Shown {
+    /// Who carries it on at `now_ms`.
+    pub fn holder(&self, now_ms: i64) -> Option<&Lease> {
+        self.lease.as_ref().filter(|lease| lease.is_held(now_ms))
+    }
+
+    /// Whether it waits for people.
+    pub fn waits(&self) -> bool {
+        self.state.paused || self.state.trouble.is_some()
+    }
 }
