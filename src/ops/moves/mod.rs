@@ -10,10 +10,13 @@ mod context;
 mod copy;
 mod dirty;
 mod halt;
+mod ledger;
 mod meter;
 mod notes;
 mod pace;
 mod reconcile;
+mod scan;
+mod shards;
 mod verify;
 
 use std::sync::Arc;
