@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn everything_that_is_typed_arrives() {
-        let words = ["--fence", "lease", "--max-write-gap", "750ms", "--rate", "200", "--hold-cutover", "--lease", "2s"];
+        let words =
+            ["--fence", "lease", "--max-write-gap", "750ms", "--rate", "200", "--hold-cutover", "--lease", "2s"];
         let more = ["--request-timeout", "1s", "--soak", "1h", "--cutovers", "2", "--schema-check", "keys"];
         let limits = ["--at-once", "9", "--per-cell", "3"];
         let line = line(&[&words[..], &more, &limits].concat()).expect("valid");

@@ -110,9 +110,9 @@ impl Sorted {
 }
 
 fn show(session: &Session, sorted: &Sorted) {
-    let refused = |(tenant, error): &(TenantId, OpError)| Refused { tenant: tenant.clone(), failure: Failure::from(error) };
-    let shown =
-        Plans { plans: sorted.planned.iter().collect(), refused: sorted.refused.iter().map(refused).collect() };
+    let refused =
+        |(tenant, error): &(TenantId, OpError)| Refused { tenant: tenant.clone(), failure: Failure::from(error) };
+    let shown = Plans { plans: sorted.planned.iter().collect(), refused: sorted.refused.iter().map(refused).collect() };
     session.printer.result("cellctl.move-plan/v1", &shown, |style| plans(&shown, style));
 }
 

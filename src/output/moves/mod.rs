@@ -6,6 +6,8 @@ pub mod plan;
 pub(super) mod progress;
 pub mod receipt;
 pub mod show;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod units;
 
