@@ -5,6 +5,7 @@ pub mod list;
 pub mod plan;
 pub(super) mod progress;
 pub mod receipt;
+mod sheet;
 pub mod show;
 #[cfg(test)]
 mod tests;
