@@ -9,6 +9,7 @@ mod compare;
 mod context;
 mod copy;
 mod dirty;
+mod guarded;
 mod halt;
 mod ledger;
 mod meter;
@@ -17,6 +18,8 @@ mod pace;
 mod reconcile;
 mod scan;
 mod shards;
+#[cfg(test)]
+mod testing;
 mod verify;
 
 use std::sync::Arc;

@@ -128,8 +128,8 @@ impl Reader {
         let keys = changes.into_iter().filter(|change| change.at_ms >= since_ms).filter_map(|change| change.key);
         let keys: Vec<ItemKey> = keys.collect();
         // Records of other tenants never stop where a table is shared; a page that is not full is the last one.
-        self.quiet_ms = (keys.is_empty() && records < FULL)
-            .then(|| (self.quiet_ms.map_or(began.ms, |(first, _)| first), began.ms));
+        self.quiet_ms =
+            (keys.is_empty() && records < FULL).then(|| (self.quiet_ms.map_or(began.ms, |(first, _)| first), began.ms));
         Given { keys, records, ended, lost: false }
     }
 }
