@@ -11,6 +11,8 @@ pub mod cloudformation;
 pub mod control;
 mod dynamo;
 mod errors;
+mod fence_items;
 pub mod identity;
+pub mod moves;
 mod stack_values;
 pub mod tenants;
