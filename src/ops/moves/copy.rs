@@ -231,9 +231,12 @@ impl Copy<'_> {
             let put = self.request(part, &items).await?;
             drop(place);
             match put {
-                Put::Left(left) if left.is_empty() => self.gate.went_well(),
                 Put::Left(left) => {
-                    self.gate.was_throttled(self.context.world.clock.monotonic_ms());
+                    if left.is_empty() {
+                        self.gate.went_well();
+                    } else {
+                        self.gate.was_throttled(self.context.world.clock.monotonic_ms());
+                    }
                     refusals = if left.len() < items.len() { 0 } else { refusals + 1 };
                     items = left;
                 }
