@@ -122,6 +122,7 @@ fn entry(number: usize) -> Entry {
         state: EntryState::Active,
         attributes,
         pin: None,
+        moving: None,
         added_at_ms: 1_760_000_000_000,
         changed_at_ms: 1_760_000_000_000,
         version: 1,

@@ -156,6 +156,7 @@ fn entry(n: usize, fleet: &Fleet) -> Entry {
         state: EntryState::Active,
         attributes: attributes(n),
         pin: None,
+        moving: None,
         added_at_ms: 0,
         changed_at_ms: 0,
         version: 1,
