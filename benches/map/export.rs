@@ -149,6 +149,7 @@ impl TenantMap for Synthetic {
             place: Place { region: region.clone(), account: None, role_arn: None },
             cell_type: Some("shared".to_owned()),
             fence_table: None,
+            fence_shards: 1,
             tenants: 0,
             weight: 0,
             writes: 0,

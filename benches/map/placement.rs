@@ -140,6 +140,7 @@ fn empty(cell: &Cell) -> CellLoad {
         place: cell.place.clone(),
         cell_type: None,
         fence_table: None,
+        fence_shards: 1,
         tenants: 0,
         weight: 0,
         writes: 0,

@@ -17,6 +17,7 @@ fn load(cell: &str) -> CellLoad {
         place: Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None },
         cell_type: None,
         fence_table: None,
+        fence_shards: 1,
         tenants: 0,
         weight: 0,
         writes: 0,
