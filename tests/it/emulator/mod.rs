@@ -13,6 +13,7 @@ mod kill;
 mod large;
 mod lock;
 mod map;
+mod move_output;
 mod moves_data;
 mod moves_fences;
 mod moves_queues;
