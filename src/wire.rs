@@ -12,14 +12,19 @@ use crate::aws::clients::{Clients, Target};
 use crate::aws::cloudformation::CloudFormation;
 use crate::aws::control::ControlTable;
 use crate::aws::identity::AwsIdentities;
+use crate::aws::moves::MoveAdapter;
+use crate::aws::shop::StrictShop;
 use crate::aws::tenants::TenantTables;
 use crate::domain::doc::{Node, Position};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::Digest;
 use crate::fs::functions::Packager;
+use crate::fs::process::SystemProcesses;
 use crate::fs::yaml;
 use crate::ops::init::control_table;
+use crate::ops::moves::MoveWorld;
 use crate::ops::{Reporter, World};
+use crate::ports::shop::ShopWriter;
 use crate::ports::{Clock, Packages};
 
 /// The system's clock and chance.
@@ -45,6 +50,10 @@ impl Clock for SystemClock {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    fn monotonic_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
@@ -63,15 +72,30 @@ impl Packages for FolderPackages {
     }
 }
 
-/// The world of a fleet. A `local` endpoint gets dummy credentials; without one the SDK's own chain decides.
+/// What all adapters share.
+struct Shared {
+    clients: Arc<Clients>,
+    caller: Caller,
+    clock: Arc<dyn Clock>,
+    map: Arc<TenantTables>,
+}
+
+impl Shared {
+    /// A `local` endpoint gets dummy credentials; without one the SDK's own chain decides.
+    fn new(local: Option<String>, fleet: &Fleet) -> Self {
+        let target = local.map_or(Target::Chain, |endpoint| Target::Local { endpoint });
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let clients = Arc::new(Clients::new(target));
+        let caller = Caller::new(Arc::clone(&clock));
+        let map = TenantTables::new(Arc::clone(&clients), caller.clone(), fleet.control.clone(), fleet.name.as_str());
+        Self { clients, caller, clock, map: Arc::new(map) }
+    }
+}
+
+/// The world of a fleet, at a `local` endpoint or where the SDK's own chain leads.
 pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, reporter: Arc<dyn Reporter>) -> World {
-    let target = local.map_or(Target::Chain, |endpoint| Target::Local { endpoint });
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let clients = Arc::new(Clients::new(target));
-    let caller = Caller::new(Arc::clone(&clock));
+    let Shared { clients, caller, clock, map } = Shared::new(local, fleet);
     let table = control_table(fleet.name.as_str());
-    let map =
-        Arc::new(TenantTables::new(Arc::clone(&clients), caller.clone(), fleet.control.clone(), fleet.name.as_str()));
     World {
         stacks: Arc::new(CloudFormation::new(Arc::clone(&clients), caller.clone())),
         identities: Arc::new(AwsIdentities::new(Arc::clone(&clients), caller.clone(), Arc::clone(&clock))),
@@ -86,6 +110,29 @@ pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, repo
         reporter,
         parse: parse_document,
     }
+}
+
+/// What moves of a fleet's tenants may reach, at the same places as `world`.
+pub fn move_world(local: Option<String>, fleet: &Fleet, reporter: Arc<dyn Reporter>) -> MoveWorld {
+    let Shared { clients, caller, clock, map } = Shared::new(local, fleet);
+    let adapter = Arc::new(MoveAdapter::new(clients, caller, fleet.control.clone(), fleet.name.as_str()));
+    MoveWorld {
+        map,
+        moves: adapter.clone(),
+        data: adapter.clone(),
+        streams: adapter.clone(),
+        fences: adapter.clone(),
+        queues: adapter,
+        processes: Arc::new(SystemProcesses),
+        clock,
+        reporter,
+    }
+}
+
+/// The made-up application of the demo, at a local endpoint only.
+pub fn shop_writer(endpoint: String, fleet: &Fleet) -> Arc<dyn ShopWriter> {
+    let Shared { clients, caller, .. } = Shared::new(Some(endpoint), fleet);
+    Arc::new(StrictShop::new(clients, caller, fleet.control.clone()))
 }
 
 /// Reads YAML or JSON for the domain.

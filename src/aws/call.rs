@@ -51,6 +51,8 @@ struct Tries {
     broken: u32,
     /// Those that met another request at the same items.
     collided: u32,
+    /// Whether one may have taken effect, now or later: then no later failure means that nothing was written.
+    in_doubt: bool,
 }
 
 /// Repeats of a batch that the service answers in part.
@@ -79,8 +81,28 @@ impl Caller {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
+        self.send(call, send, THROTTLED_FOR_MS).await
+    }
+
+    /// The same for a caller that sets the pace itself: a throttle is given back at once.
+    pub(crate) async fn call_unless_throttled<T, E, F, Fut>(&self, call: Call, send: F) -> Called<T>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        self.send(call, send, 0).await
+    }
+
+    async fn send<T, E, F, Fut>(&self, call: Call, send: F, throttled_for_ms: u64) -> Called<T>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        F: Fn() -> Fut,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
         let rate = call.rate_of.as_ref().map(|place| self.rate(place));
-        let mut tries = Tries { began_ms: self.clock.monotonic_ms(), failed: 0, broken: 0, collided: 0 };
+        let mut tries =
+            Tries { began_ms: self.clock.monotonic_ms(), failed: 0, broken: 0, collided: 0, in_doubt: false };
         loop {
             self.wait_for_turn(rate.as_ref()).await;
             let failed = match send().await {
@@ -95,15 +117,16 @@ impl Caller {
                 let now_ms = self.clock.monotonic_ms();
                 with(rate.as_ref(), |r| r.throttled(now_ms));
             }
-            match self.wait_ms(&failed, &mut tries) {
+            tries.in_doubt |= failed.kind == CallErrorKind::InDoubt;
+            match self.wait_ms(&failed, &mut tries, throttled_for_ms) {
                 Some(wait_ms) => self.clock.sleep(Duration::from_millis(wait_ms)).await,
-                None => return Err(error(call, failed)),
+                None => return Err(error(call, failed, tries.in_doubt)),
             }
         }
     }
 
     /// How long to wait before the next attempt; none where there is to be no other.
-    fn wait_ms(&self, failed: &Failure, tries: &mut Tries) -> Option<u64> {
+    fn wait_ms(&self, failed: &Failure, tries: &mut Tries, throttled_for_ms: u64) -> Option<u64> {
         let for_ms = self.clock.monotonic_ms().saturating_sub(tries.began_ms);
         if failed.retry == Retry::Collided {
             let (base_ms, max_ms) = COLLISION_BACKOFF_MS;
@@ -114,7 +137,7 @@ impl Caller {
         tries.failed += 1;
         tries.broken += u32::from(failed.kind != CallErrorKind::Throttled);
         let again = match failed.kind {
-            CallErrorKind::Throttled => for_ms < THROTTLED_FOR_MS,
+            CallErrorKind::Throttled => for_ms < throttled_for_ms,
             CallErrorKind::Unreachable => tries.broken < 3,
             _ => failed.retry == Retry::Failed && tries.broken < ATTEMPTS_MAX,
         };
@@ -124,6 +147,11 @@ impl Caller {
     /// Milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    /// A number from 0 up to but not including 1.
+    pub(crate) fn random(&self) -> f64 {
+        self.clock.random()
     }
 
     /// For a batch that may be answered in part.
@@ -161,8 +189,10 @@ fn with(rate: Option<&Arc<Mutex<Aimd>>>, change: impl FnOnce(&mut Aimd)) {
     }
 }
 
-fn error(call: Call, failed: Failure) -> CallError {
-    CallError { kind: failed.kind, operation: call.operation, subject: call.subject, message: failed.message }
+fn error(call: Call, failed: Failure, in_doubt: bool) -> CallError {
+    let unsent = matches!(failed.kind, CallErrorKind::Throttled | CallErrorKind::Unreachable);
+    let kind = if in_doubt && unsent { CallErrorKind::InDoubt } else { failed.kind };
+    CallError { kind, operation: call.operation, subject: call.subject, message: failed.message }
 }
 
 /// For calls that remove something: what is not there is as gone as it is to be.

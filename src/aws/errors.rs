@@ -60,6 +60,9 @@ const CREDENTIALS: [&str; 12] = [
 const DENIED: [&str; 5] =
     ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorized", "OptInRequired"];
 
+/// What stands in the error of a request that was held back right before it was sent, by an interceptor of cellctl's own.
+pub(crate) const HELD_BACK: &str = "held back before it was sent";
+
 /// Tells what an error of the SDK means.
 pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
@@ -178,6 +181,9 @@ fn connection_failure(text: &str) -> Failure {
         "connecttimeout",
     ]) {
         return Failure { kind: CallErrorKind::Unreachable, message: text.to_owned(), retry: Retry::Failed };
+    }
+    if has(&[HELD_BACK]) {
+        return Failure { kind: CallErrorKind::Conflict, message: text.to_owned(), retry: Retry::No };
     }
     if has(&["missing a region", "failed to construct"]) {
         return Failure { kind: CallErrorKind::Invalid, message: text.to_owned(), retry: Retry::No };

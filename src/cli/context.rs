@@ -17,6 +17,7 @@ use crate::fs::functions::Packager;
 use crate::fs::templates;
 use crate::local::{self, InstanceName, LocalSettings, Status};
 use crate::ops::lease::Claim;
+use crate::ops::moves::MoveWorld;
 use crate::ops::plan::Request;
 use crate::ops::{ErrorKind, OpError, Reporter, World};
 use crate::output::{findings, progress};
@@ -208,6 +209,12 @@ pub async fn world(session: &Session, fleet: &Fleet, packager: Option<Arc<Packag
     let endpoint = if session.global.local { Some(local_endpoint(session).await?) } else { None };
     let packager = packager.unwrap_or_else(|| Arc::new(Packager::new(code_root(&session.global.templates))));
     Ok(wire::world(endpoint, fleet, packager, reporter))
+}
+
+/// The ports of a move, as the settings say.
+pub async fn move_world(session: &Session, fleet: &Fleet, reporter: Arc<dyn Reporter>) -> Result<MoveWorld, OpError> {
+    let endpoint = if session.global.local { Some(local_endpoint(session).await?) } else { None };
+    Ok(wire::move_world(endpoint, fleet, reporter))
 }
 
 /// The fleet and its world, for commands that need the control table.

@@ -10,6 +10,7 @@ pub mod cell_new;
 pub mod config;
 pub mod context;
 pub mod demo;
+mod demo_move;
 mod demo_tenants;
 pub mod doctor;
 pub mod init;
@@ -18,6 +19,10 @@ pub mod local;
 pub mod lock;
 pub mod map;
 pub mod map_verify;
+pub mod move_args;
+pub mod move_office;
+pub mod move_orders;
+pub mod moves;
 pub mod plan;
 pub mod render;
 pub mod schema;
@@ -26,6 +31,7 @@ pub mod tenant;
 pub mod tenant_args;
 pub mod tenant_import;
 pub mod tenant_list;
+pub mod tenant_move;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -64,7 +70,7 @@ Begin with `cellctl demo`: it runs on a local endpoint and needs no AWS account.
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the main job on a local endpoint: create a fleet, change it, place tenants in it.
+    /// Show the main job on a local endpoint: create a fleet, change it, place tenants in it, move one of them.
     Demo(demo::DemoArgs),
     /// Check the definitions and templates; all findings at once.
     ///
@@ -98,6 +104,10 @@ enum Command {
     ///
     /// Begin with `cellctl tenant add`; docs/tenants.md tells how a cell is chosen.
     Tenant(tenant::TenantArgs),
+    /// Look at moves of tenants, and tell them what to do: pause, resume, cut over, abort.
+    ///
+    /// `cellctl tenant move` begins one; docs/moves.md tells the rest.
+    Move(moves::MovesArgs),
     /// Show, prove and sign off the audit log.
     ///
     /// Every change of a tenant or a cell leaves a record in it. docs/audit.md says what the log proves.
@@ -217,6 +227,7 @@ async fn dispatch(command: Command, session: Session) -> Ran {
         Command::Apply(args) => apply::run(args, &session).await,
         Command::Cell(args) => cell::run(args, &session).await,
         Command::Tenant(args) => tenant::run(args, &session).await,
+        Command::Move(args) => moves::run(args, &session).await,
         Command::Audit(args) => audit::run(args, &session).await,
         Command::Map(args) => map::run(args, &session).await,
         Command::Lock(args) => lock::run(&args, &session).await,

@@ -17,6 +17,7 @@ use super::context;
 use super::tenant_args::{AttributesArgs, ChangesArgs};
 use super::tenant_import::{self, ImportArgs};
 use super::tenant_list::{self, ListArgs};
+use super::tenant_move::{self, MoveArgs};
 use super::{Ran, Session};
 
 /// Work with tenants: place, find, pin, change and remove them.
@@ -75,6 +76,11 @@ enum TenantCommand {
     /// Nothing is written before every row was looked at. Run again it writes nothing, and goes on where it was cut off.
     /// docs/import.md describes the formats.
     Import(ImportArgs),
+    /// Move tenants to another cell while they are in use.
+    ///
+    /// Shows the plan and asks before it begins. A move to the same cell that is under way is gone on with. docs/moves.md
+    /// tells what the application must do, and `cellctl move` looks after moves under way.
+    Move(MoveArgs),
     /// Remove a tenant: close its fence, give its room back. Its data stays where it is.
     ///
     /// Run again it finishes a removal that was cut off.
@@ -175,6 +181,7 @@ pub async fn run(args: TenantArgs, session: &Session) -> Ran {
         TenantCommand::Unpin { tenant } => unpin(session, &tenant).await,
         TenantCommand::Import(args) => tenant_import::run(args, session).await,
         TenantCommand::Set(args) => set(session, &args).await,
+        TenantCommand::Move(args) => tenant_move::run(args, session).await,
         TenantCommand::Remove { tenant } => remove(session, &tenant).await,
     }
 }

@@ -30,6 +30,23 @@ pub struct Lease {
     pub acquired_at_ms: i64,
     /// When it runs out unless it is renewed, in milliseconds since 1970; 0 once it was given back.
     pub expires_at_ms: i64,
+    /// The process that holds it, where that can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessId>,
+}
+
+/// A process, told apart from every other one of any machine at any time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessId {
+    /// The run of the kernel that it belongs to.
+    pub boot: String,
+    /// The space of process numbers that it sees.
+    pub space: String,
+    /// Its number.
+    pub pid: u32,
+    /// When it began, in ticks since the kernel did: a number may be given twice.
+    pub started: u64,
 }
 
 impl Lease {

@@ -5,6 +5,7 @@
 pub mod definitions;
 pub mod files;
 pub mod functions;
+pub mod process;
 pub mod rows;
 pub mod templates;
 pub mod yaml;

@@ -59,7 +59,7 @@ const SKEW_WARN_MS: i64 = 5_000;
 const SKEW_FAIL_MS: i64 = 240_000;
 
 /// The actions that cellctl needs, as IAM names them. `docs/permissions.md` has the policy.
-pub const ACTIONS: [&str; 32] = [
+pub const ACTIONS: [&str; 42] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:CreateStack",
     "cloudformation:DeleteChangeSet",
@@ -78,10 +78,15 @@ pub const ACTIONS: [&str; 32] = [
     "cloudformation:RollbackStack",
     "cloudformation:UpdateTerminationProtection",
     "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:DeleteItem",
+    "dynamodb:DescribeStream",
     "dynamodb:DescribeTable",
+    "dynamodb:DescribeTimeToLive",
     "dynamodb:GetItem",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
     "dynamodb:PutItem",
     "dynamodb:Query",
     "dynamodb:Scan",
@@ -90,7 +95,12 @@ pub const ACTIONS: [&str; 32] = [
     "lambda:CreateFunction",
     "s3:GetObject",
     "s3:PutObject",
+    "sqs:ChangeMessageVisibility",
     "sqs:CreateQueue",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
     "sts:GetCallerIdentity",
 ];
 

@@ -119,6 +119,11 @@ pub enum Event {
         /// Where it stands.
         progress: Box<Progress>,
     },
+    /// A mover has let go of a move, however that ended.
+    MoveLetGo {
+        /// The move.
+        id: MoveId,
+    },
     /// Something worth knowing that fits nowhere else.
     Noted {
         /// The sentence.

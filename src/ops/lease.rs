@@ -5,15 +5,16 @@
 //! never whether a write counts: that is the fencing token's part.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::domain::audit::Actor;
-use crate::domain::lock::{HEARTBEAT_MS, LEASE_MS, Lease};
-use crate::ports::{CallError, CallErrorKind, Called, Clock, LeaseStore};
+use crate::domain::lock::{HEARTBEAT_MS, LEASE_MS, Lease, ProcessId};
+use crate::ports::data::Permit;
+use crate::ports::{CallError, CallErrorKind, Called, Clock, LeaseStore, Processes};
 
 use super::error::{ErrorKind, OpError};
 
@@ -32,11 +33,23 @@ pub struct Claim {
     pub purpose: String,
 }
 
+/// How the holder of a lease before this one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nobody held it, or whoever did gave it back.
+    Free,
+    /// Its process is gone.
+    Gone,
+    /// It was not heard of for as long as a lease lasts.
+    Silent,
+}
+
 /// The lock, held and renewed until it is given back.
 pub struct HeldLease {
     shared: Arc<Shared>,
     token: Lease,
     actor: Actor,
+    before: Before,
     end: watch::Sender<bool>,
     heartbeat: JoinHandle<()>,
 }
@@ -48,19 +61,39 @@ struct Shared {
     lost: AtomicBool,
     /// When the lease runs out, by our own monotonic clock.
     valid_until_ms: AtomicU64,
+    /// The same by the wall clock, which goes on while the machine sleeps.
+    wall_until_ms: AtomicI64,
+}
+
+/// The leave to send what carries no condition: by both clocks, since one of them may have stood still.
+impl Permit for Shared {
+    fn is_valid(&self) -> bool {
+        !self.lost.load(Ordering::SeqCst)
+            && self.clock.monotonic_ms() < self.valid_until_ms.load(Ordering::SeqCst)
+            && self.clock.now_ms() < self.wall_until_ms.load(Ordering::SeqCst)
+    }
 }
 
 impl HeldLease {
     /// Takes the lock, or says who holds it.
     pub async fn take(control: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, claim: &Claim) -> Result<Self, OpError> {
+        Self::take_over(control, clock, claim, None).await
+    }
+
+    /// The same; from a holder whose process is seen to be gone, without waiting for its lease to run out.
+    pub async fn take_over(
+        control: Arc<dyn LeaseStore>,
+        clock: Arc<dyn Clock>,
+        claim: &Claim,
+        processes: Option<&dyn Processes>,
+    ) -> Result<Self, OpError> {
         let seen = control.lease().await?;
-        let now_ms = clock.now_ms();
-        if let Some(holder) = seen.as_ref().filter(|lease| lease.is_held(now_ms)) {
-            return Err(locked(holder, now_ms));
-        }
-        let seen = match seen {
-            Some(lease) => Some(until_dead(control.as_ref(), clock.as_ref(), lease).await?),
-            None => None,
+        let (seen, before) = match seen {
+            None => (None, Before::Free),
+            Some(lease) => {
+                let (lease, before) = vacant(control.as_ref(), clock.as_ref(), lease, processes).await?;
+                (Some(lease), before)
+            }
         };
         let now_ms = clock.now_ms();
         let next = Lease {
@@ -71,29 +104,42 @@ impl HeldLease {
             token: seen.as_ref().map_or(1, |lease| lease.token + 1),
             acquired_at_ms: now_ms,
             expires_at_ms: now_ms + LEASE_MS,
+            process: processes.and_then(Processes::me),
         };
         match control.swap_lease(seen.as_ref(), &next).await {
-            Ok(()) => Ok(Self::begin(control, clock, next, claim.actor.clone())),
+            Ok(()) => Ok(Self::begin(control, clock, next, claim.actor.clone(), before)),
             Err(error) if error.kind == CallErrorKind::Conflict => {
                 let holder = control.lease().await?;
-                Err(holder.map_or_else(|| OpError::from(error), |lease| locked(&lease, now_ms)))
+                Err(holder.map_or_else(|| OpError::from(error), |lease| locked(control.as_ref(), &lease, now_ms)))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn begin(control: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, lease: Lease, actor: Actor) -> Self {
+    fn begin(control: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, lease: Lease, actor: Actor, before: Before) -> Self {
         let valid_until_ms = AtomicU64::new(clock.monotonic_ms() + LEASE_MS.unsigned_abs());
+        let wall_until_ms = AtomicI64::new(lease.expires_at_ms);
         let shared = Arc::new(Shared {
             control,
             clock,
             current: Mutex::new(lease.clone()),
             lost: AtomicBool::new(false),
             valid_until_ms,
+            wall_until_ms,
         });
         let (end, ended) = watch::channel(false);
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&shared), ended));
-        Self { shared, token: lease, actor, end, heartbeat }
+        Self { shared, token: lease, actor, before, end, heartbeat }
+    }
+
+    /// The leave to send what carries no condition, for as long as the lease is held.
+    pub fn permit(&self) -> Arc<dyn Permit> {
+        self.shared.clone()
+    }
+
+    /// How the holder before ended.
+    pub fn before(&self) -> Before {
+        self.before
     }
 
     /// The lease, for the writes that it covers.
@@ -143,6 +189,29 @@ impl Drop for HeldLease {
     }
 }
 
+/// The lease as it stands once nobody holds it, and how its holder ended. An error where somebody does.
+async fn vacant(
+    control: &dyn LeaseStore,
+    clock: &dyn Clock,
+    lease: Lease,
+    processes: Option<&dyn Processes>,
+) -> Result<(Lease, Before), OpError> {
+    if lease.expires_at_ms == 0 {
+        return Ok((lease, Before::Free));
+    }
+    let is_gone = |process: &ProcessId| processes.is_some_and(|processes| processes.is_gone(process));
+    if lease.process.as_ref().is_some_and(is_gone) {
+        return Ok((lease, Before::Gone));
+    }
+    let now_ms = clock.now_ms();
+    if lease.is_held(now_ms) {
+        return Err(locked(control, &lease, now_ms));
+    }
+    let lease = until_dead(control, clock, lease).await?;
+    let before = if lease.expires_at_ms == 0 { Before::Free } else { Before::Silent };
+    Ok((lease, before))
+}
+
 /// A lease that was given back is free. One that merely ran out by our clock may be a live holder's whose clock is
 /// behind ours: then it is watched for as long as a lease lasts, and any heartbeat in that time means that it is held.
 /// Gives the lease as it stands then.
@@ -155,7 +224,7 @@ async fn until_dead(control: &dyn LeaseStore, clock: &dyn Clock, seen: Lease) ->
         clock.sleep(Duration::from_millis(WATCH_MS)).await;
         match control.lease().await? {
             Some(lease) if lease.expires_at_ms == 0 => return Ok(lease),
-            Some(lease) if lease != seen => return Err(locked(&lease, clock.now_ms())),
+            Some(lease) if lease != seen => return Err(locked(control, &lease, clock.now_ms())),
             _ => {}
         }
     }
@@ -193,12 +262,13 @@ async fn beat(shared: &Shared) -> bool {
         Ok(Some(lease)) => {
             if lease.expires_at_ms == expires_at_ms {
                 shared.valid_until_ms.store(began_ms + LEASE_MS.unsigned_abs(), Ordering::SeqCst);
+                shared.wall_until_ms.store(expires_at_ms, Ordering::SeqCst);
             }
             *held = lease;
             true
         }
         Ok(None) => {
-            tracing::warn!("the lock on the fleet was lost");
+            tracing::warn!("the lease on {} was lost", shared.control.what());
             false
         }
         Err(error) => {
@@ -214,15 +284,15 @@ async fn ours(shared: &Shared, held: &Lease) -> Called<Option<Lease>> {
     Ok(stored?.filter(|lease| lease.token == held.token && lease.nonce == held.nonce && lease.expires_at_ms != 0))
 }
 
-fn locked(lease: &Lease, now_ms: i64) -> OpError {
+fn locked(store: &dyn LeaseStore, lease: &Lease, now_ms: i64) -> OpError {
     let since_s = (now_ms - lease.acquired_at_ms).max(0) / 1000;
     let left_s = (lease.expires_at_ms - now_ms).max(0) / 1000;
     let ci = lease.ci_url.as_deref().map(|url| format!(" ({url})")).unwrap_or_default();
     let message = format!(
-        "the fleet is locked by {}{ci} for {}, since {since_s} s; its lease runs out in {left_s} s unless it is renewed",
-        lease.holder, lease.purpose
+        "{} is locked by {}{ci} for {}, since {since_s} s; its lease runs out in {left_s} s unless it is renewed",
+        store.what(),
+        lease.holder,
+        lease.purpose
     );
-    OpError::new(ErrorKind::Locked, message).hint(
-        "wait for it; if its holder is dead, the lease runs out within a minute, or `cellctl lock break` ends it now",
-    )
+    OpError::new(ErrorKind::Locked, message).hint(store.way_out())
 }

@@ -10,6 +10,7 @@ pub mod findings;
 mod import_progress;
 pub mod map;
 pub mod map_verify;
+pub mod moves;
 pub mod plan;
 pub mod progress;
 pub mod report;

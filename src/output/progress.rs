@@ -14,6 +14,7 @@ use crate::domain::plan::Action;
 use crate::ops::event::{Event, Outcome, Reporter};
 
 use super::import_progress::{ImportBar, ImportLines};
+use super::moves::progress as moves;
 use super::plan::counted;
 use super::{Format, Printer, Style, report};
 
@@ -75,8 +76,8 @@ fn line(event: &Event, style: Style) -> Option<String> {
         Event::CellFinished { cell, action, outcome, reason, duration_ms, .. } => {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
-        Event::MoveStepped { id, what, .. } => Some(format!("move {id}: {what}")),
-        Event::MoveProgressed { .. } => None,
+        Event::MoveStepped { id, what, detail, .. } => Some(moves::line(id, what, detail.as_deref(), style)),
+        Event::MoveProgressed { .. } | Event::MoveLetGo { .. } => None,
         Event::Noted { message } => Some(message.clone()),
     }
 }
@@ -130,6 +131,7 @@ struct Bars {
     multi: MultiProgress,
     state: Mutex<BarsState>,
     import: ImportBar,
+    moves: moves::MoveBars,
 }
 
 #[derive(Default)]
@@ -140,7 +142,13 @@ struct BarsState {
 
 impl Bars {
     fn new(style: Style) -> Self {
-        Self { style, multi: MultiProgress::new(), state: Mutex::default(), import: ImportBar::default() }
+        Self {
+            style,
+            multi: MultiProgress::new(),
+            state: Mutex::default(),
+            import: ImportBar::default(),
+            moves: moves::MoveBars::default(),
+        }
     }
 
     fn print(&self, text: &str) {
@@ -206,9 +214,14 @@ impl Reporter for Bars {
             Event::CellFinished { cell, .. } => self.cell_finished(cell),
             Event::ImportStarted { rows } => self.import.started(&self.multi, *rows),
             Event::RowsImported { done, total } => self.import.moved(*done, *total),
+            Event::MoveProgressed { progress } => self.moves.moved(&self.multi, progress),
+            Event::MoveLetGo { id } => self.moves.let_go(id),
             _ => {}
         }
-        let shown = matches!(event, Event::CellFinished { .. } | Event::ArtifactStored { .. } | Event::Noted { .. });
+        let shown = matches!(
+            event,
+            Event::CellFinished { .. } | Event::ArtifactStored { .. } | Event::MoveStepped { .. } | Event::Noted { .. }
+        );
         let failed = matches!(event, Event::ResourceChanged { status, .. } if status.ends_with("_FAILED"));
         if let Some(line) = line(event, self.style).filter(|_| shown || failed) {
             self.print(&line);

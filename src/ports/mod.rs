@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod moves;
+pub mod shop;
 pub mod tenants;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use crate::domain::audit::Sealed;
 use crate::domain::doc::{Node, Position};
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest, StackName};
-use crate::domain::lock::Lease;
+use crate::domain::lock::{Lease, ProcessId};
 use crate::domain::record::CellRecord;
 use crate::domain::stack::{StackDetail, StackEvent, StackResource, StackSummary};
 
@@ -304,6 +305,23 @@ pub trait LeaseStore: Send + Sync {
     async fn lease(&self) -> Called<Option<Lease>>;
     /// Writes the lease if it still is as `seen` says; `Conflict` otherwise.
     async fn swap_lease(&self, seen: Option<&Lease>, next: &Lease) -> Called<()>;
+    /// What it is the lease of, for people.
+    fn what(&self) -> String {
+        "the fleet".to_owned()
+    }
+    /// What somebody can do who finds it taken.
+    fn way_out(&self) -> String {
+        "wait for it; if its holder is dead, the lease runs out within a minute, or `cellctl lock break` ends it now"
+            .to_owned()
+    }
+}
+
+/// Processes of this machine.
+pub trait Processes: Send + Sync {
+    /// This process; none where it cannot be told apart from others.
+    fn me(&self) -> Option<ProcessId>;
+    /// Whether a process is certain to be gone: it ran on this machine, under this kernel, and is there no more.
+    fn is_gone(&self, process: &ProcessId) -> bool;
 }
 
 /// The control table of the fleet. Its lease is the lock on the fleet.
@@ -345,6 +363,10 @@ pub trait Clock: Send + Sync {
     fn now_ms(&self) -> i64;
     /// Milliseconds since some moment in the past; it never goes back.
     fn monotonic_ms(&self) -> u64;
+    /// The same in microseconds, where the clock is that fine.
+    fn monotonic_us(&self) -> u64 {
+        self.monotonic_ms().saturating_mul(1_000)
+    }
     /// Waits.
     async fn sleep(&self, duration: Duration);
     /// A number from 0 up to but not including 1.

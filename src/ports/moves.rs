@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::domain::data::Item;
 use crate::domain::fleet::Place;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{CellId, TenantId};
 use crate::domain::lock::Lease;
 use crate::domain::moves::MoveId;
 use crate::domain::moves::event::Entry;
@@ -36,9 +36,9 @@ pub struct Summary {
     /// The move.
     pub id: MoveId,
     /// Where the tenant was.
-    pub source: crate::domain::ids::CellId,
+    pub source: CellId,
     /// Where it goes.
-    pub target: crate::domain::ids::CellId,
+    pub target: CellId,
     /// How far it has come.
     pub stage: Stage,
     /// Whether somebody has to act.
@@ -64,6 +64,11 @@ impl Summary {
             planned_at_ms: state.plan.at_ms,
             at_ms: state.at_ms,
         }
+    }
+
+    /// Whether it waits for people: nobody carries it on.
+    pub fn waits(&self) -> bool {
+        self.paused || self.stuck.is_some()
     }
 }
 
@@ -99,6 +104,8 @@ pub trait Moves: Send + Sync {
     async fn put_orders(&self, id: &MoveId, orders: &Orders) -> Called<bool>;
     /// Writes up to `LEDGER_MAX` documents under the lease, all or none; false where the lease is somebody else's.
     async fn put_ledger(&self, id: &MoveId, writes: &[LedgerWrite], lease: &Lease) -> Called<bool>;
+    /// The outputs of a cell's stack, as they were when it was applied last.
+    async fn outputs(&self, cell: &CellId) -> Called<BTreeMap<String, String>>;
     /// The documents whose names begin like this, by name.
     async fn ledger(&self, id: &MoveId, prefix: &str) -> Called<BTreeMap<String, String>>;
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cellctl::domain::audit::{Head, Sealed, Subject};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
+use cellctl::domain::moves::fence::{Shard, Shift};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::Entry;
 use cellctl::domain::tenant::change::{Admission, Change, FenceWrite, LoadChange, LoadGuard, bytes_max};
@@ -21,7 +22,8 @@ const BYTES_MAX: usize = 4_000_000;
 pub(crate) struct MapState {
     pub(crate) entries: BTreeMap<TenantId, Entry>,
     pub(crate) loads: BTreeMap<CellId, CellLoad>,
-    pub(crate) fences: BTreeMap<(FenceTable, TenantId), Fence>,
+    /// The shards of each fence.
+    pub(crate) fences: BTreeMap<(FenceTable, TenantId), BTreeMap<u8, Shard>>,
     pub(crate) chains: BTreeMap<Subject, BTreeMap<u64, StoredRecord>>,
     pub(crate) roots: Vec<StoredRoot>,
     pub(crate) heads: BTreeMap<(u64, u32), Vec<(Subject, Head)>>,
@@ -42,6 +44,9 @@ impl MapState {
             if let Some(write) = &change.fence {
                 self.put_fence(write);
             }
+            for shift in &change.shifts {
+                assert!(self.shift(shift), "it was looked at before");
+            }
             let Some(difference) = &change.load else { continue };
             if let Some(load) = self.loads.get_mut(&difference.cell) {
                 load.tenants += difference.tenants;
@@ -58,8 +63,10 @@ impl MapState {
         let changed = changes.iter().find(|change| self.has_changed(change));
         let cells: BTreeSet<&CellId> = changes.iter().filter_map(|change| Some(&change.load.as_ref()?.cell)).collect();
         let full = cells.into_iter().find(|cell| !self.takes(cell, changes));
-        let ahead =
-            changes.iter().find(|change| change.fence.as_ref().is_some_and(|write| !self.may_write_first(write)));
+        let ahead = changes.iter().find(|change| {
+            let written = change.fence.as_ref().is_none_or(|write| self.may_write_first(write));
+            !written || !change.shifts.iter().all(|shift| self.may_shift(shift))
+        });
         let changed = changed.map(|change| Written::EntryChanged(tenant(change)));
         let full = full.map(|cell| Written::CellRefused(cell.clone()));
         changed.or(full).or(ahead.map(|change| Written::FenceAhead(tenant(change))))
@@ -104,24 +111,51 @@ impl MapState {
         self.chains.entry(stored.subject.clone()).or_default().insert(stored.seq, stored);
     }
 
+    /// A tenant's fence, as its first shard has it.
+    pub(crate) fn fence(&self, table: &FenceTable, tenant: &TenantId) -> Option<Fence> {
+        let shard = self.fences.get(&(table.clone(), tenant.clone()))?.get(&0)?;
+        Some(Fence { tenant: tenant.clone(), epoch: shard.epoch, mode: shard.mode })
+    }
+
+    /// Sets a fence, whatever is there.
+    pub(crate) fn set_fence(&mut self, table: &FenceTable, fence: &Fence) {
+        let shard = Shard::free(fence.epoch, fence.mode);
+        self.fences.entry((table.clone(), fence.tenant.clone())).or_default().insert(0, shard);
+    }
+
     /// As part of a transaction: before the first there is nothing.
     fn may_write_first(&self, write: &FenceWrite) -> bool {
-        let there = self.fences.contains_key(&(write.table.clone(), write.fence.tenant.clone()));
-        self.may_write(write) && (!write.first || !there)
+        self.may_write(write) && (!write.first || self.fence(&write.table, &write.fence.tenant).is_none())
     }
 
     fn may_write(&self, write: &FenceWrite) -> bool {
-        let there = self.fences.get(&(write.table.clone(), write.fence.tenant.clone()));
-        there.is_none_or(|fence| fence.epoch < write.fence.epoch || *fence == write.fence)
+        let there = self.fence(&write.table, &write.fence.tenant);
+        let is_below = |fence: &Fence| fence.epoch < write.fence.epoch && !fence.mode.is_moving();
+        there.is_none_or(|fence| fence == write.fence || is_below(&fence))
     }
 
     /// Writes a fence on its own.
     pub(crate) fn put_fence(&mut self, write: &FenceWrite) -> bool {
         let may = self.may_write(write);
         if may {
-            self.fences.insert((write.table.clone(), write.fence.tenant.clone()), write.fence.clone());
+            self.set_fence(&write.table, &write.fence);
         }
         may
+    }
+
+    fn may_shift(&self, shift: &Shift) -> bool {
+        let there = self.fences.get(&(shift.table.clone(), shift.tenant.clone()));
+        shift.from.iter().all(|(shard, from)| there.and_then(|shards| shards.get(shard)) == from.as_ref())
+    }
+
+    /// Changes shards, all or none.
+    pub(crate) fn shift(&mut self, shift: &Shift) -> bool {
+        if !self.may_shift(shift) {
+            return false;
+        }
+        let shards = self.fences.entry((shift.table.clone(), shift.tenant.clone())).or_default();
+        shards.extend(shift.from.iter().map(|(shard, _)| (*shard, shift.to.clone())));
+        true
     }
 
     /// A page of a bucket.
@@ -130,23 +164,21 @@ impl MapState {
         let mut found = found.by_ref().filter(|e| after.is_none_or(|after| e.tenant > *after));
         let looked: Vec<&Entry> = found.by_ref().take(limit as usize).collect();
         let next = found.next().and_then(|_| looked.last().map(|e| e.tenant.clone()));
-        let entries = looked.into_iter().filter(|e| cell.is_none_or(|cell| e.cell == *cell)).cloned().collect();
+        let is_of = |e: &Entry, cell: &CellId| e.cell == *cell || e.moving.as_ref().is_some_and(|m| m.other == *cell);
+        let entries = looked.into_iter().filter(|e| cell.is_none_or(|cell| is_of(e, cell))).cloned().collect();
         EntryPage { entries, next, ..EntryPage::default() }
     }
 
     /// The fences of some tenants.
     pub(crate) fn fences_of(&self, table: &FenceTable, tenants: &[TenantId]) -> BTreeMap<TenantId, Fence> {
-        let find = |tenant: &TenantId| {
-            let fence = self.fences.get(&(table.clone(), tenant.clone()))?;
-            Some((tenant.clone(), fence.clone()))
-        };
+        let find = |tenant: &TenantId| Some((tenant.clone(), self.fence(table, tenant)?));
         tenants.iter().filter_map(find).collect()
     }
 
     /// All fences of a table, in one page.
     pub(crate) fn fence_page(&self, table: &FenceTable) -> FencePage {
-        let of_table = self.fences.iter().filter(|((known, _), _)| known == table);
-        FencePage { fences: of_table.map(|(_, fence)| fence.clone()).collect(), next: None }
+        let of_table = self.fences.keys().filter(|(known, _)| known == table);
+        FencePage { fences: of_table.filter_map(|(_, tenant)| self.fence(table, tenant)).collect(), next: None }
     }
 
     /// Sets counters.

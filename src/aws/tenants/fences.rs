@@ -1,21 +1,17 @@
 //! The fences of cells: items of each cell's fence table, in its account and Region.
 //!
-//! | attribute | what |
-//! |---|---|
-//! | `tenant` (partition key) | the tenant |
-//! | `shard` (sort key) | 0 |
-//! | `epoch` | the epoch that the mode belongs to |
-//! | `mode` | what the fence allows |
-//!
-//! Constraint kept: a fence is written over a lower epoch, or over itself.
+//! Their form is that of `fence_items`. Constraint kept: a fence is written over a lower epoch, or over itself; one that a
+//! move holds is the move's alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
-use crate::aws::dynamo::{Item, Table, number, number_of, text, text_of, values};
+use crate::aws::dynamo::{Item, Table, number, text, text_of, values};
+use crate::aws::fence_items;
 use crate::domain::ids::TenantId;
+use crate::domain::moves::fence::Shard;
 use crate::domain::tenant::change::FenceWrite;
 use crate::domain::tenant::fence::{Fence, FenceMode, FenceTable};
 use crate::ports::tenants::{FencePage, Fences};
@@ -27,35 +23,37 @@ use super::TenantTables;
 const SHARD: u8 = 0;
 
 /// What must hold for a write of a fence.
-const MAY_WRITE: &str = "attribute_not_exists(tenant) OR epoch < :epoch OR (epoch = :epoch AND #mode = :mode)";
-
-fn key_of(tenant: &str, shard: &str) -> Item {
-    values([("tenant", text(tenant)), ("shard", number(shard))])
-}
+const MAY_WRITE: &str = "attribute_not_exists(tenant) OR (epoch = :epoch AND #mode = :mode) OR \
+    (epoch < :epoch AND #mode <> :incoming AND #mode <> :guarded AND #mode <> :sealed)";
 
 fn encode(fence: &Fence) -> Item {
-    let mut item = key_of(fence.tenant.as_str(), &SHARD.to_string());
-    item.extend(values([("epoch", number(fence.epoch)), ("mode", text(fence.mode.as_str()))]));
-    item
+    fence_items::encode(&fence.tenant, SHARD, &Shard::free(fence.epoch, fence.mode))
 }
 
 fn expected(fence: &Fence) -> Item {
-    values([(":epoch", number(fence.epoch)), (":mode", text(fence.mode.as_str()))])
+    let moving = [FenceMode::Incoming, FenceMode::Guarded, FenceMode::Sealed];
+    let [incoming, guarded, sealed] = moving.map(|mode| text(mode.as_str()));
+    let held = [(":incoming", incoming), (":guarded", guarded), (":sealed", sealed)];
+    let mut values = values([(":epoch", number(fence.epoch)), (":mode", text(fence.mode.as_str()))]);
+    values.extend(held.map(|(name, mode)| (name.to_owned(), mode)));
+    values
 }
 
 fn decode(table: &Table, item: &Item) -> Called<Fence> {
     let tenant = text_of(item, "tenant").unwrap_or("?");
-    let wrong = |attribute: &str| table.unreadable(tenant, format!("its {attribute} is missing or wrong"));
-    Ok(Fence {
-        tenant: tenant.parse().map_err(|error| table.unreadable(tenant, error))?,
-        epoch: number_of(item, "epoch").ok_or_else(|| wrong("epoch"))?,
-        mode: text_of(item, "mode").and_then(FenceMode::of).ok_or_else(|| wrong("mode"))?,
-    })
+    let tenant = tenant.parse().map_err(|error| table.unreadable(tenant, error))?;
+    let (_, Shard { epoch, mode, .. }) = fence_items::decode(table, item)?;
+    Ok(Fence { tenant, epoch, mode })
+}
+
+/// A fence table that a transaction of the map reaches.
+pub(super) fn near(control: &Table, table: &FenceTable) -> Table {
+    control.other(&control.place, &table.name)
 }
 
 /// The part of a transaction that writes a fence.
 pub(super) fn put(control: &Table, write: &FenceWrite) -> Called<TransactWriteItem> {
-    let table = control.other(&control.place, &write.table.name);
+    let table = near(control, &write.table);
     if write.first {
         return table.put(encode(&write.fence), "attribute_not_exists(tenant)", Item::new());
     }
@@ -68,12 +66,17 @@ fn bookmark(last: &Item) -> Option<String> {
     Some(format!("{}#{shard}", text_of(last, "tenant")?))
 }
 
+fn key_at(bookmark: &str) -> Option<Item> {
+    let (tenant, shard) = bookmark.rsplit_once('#')?;
+    Some(fence_items::key(&tenant.parse().ok()?, shard.parse().ok()?))
+}
+
 #[async_trait]
 impl Fences for TenantTables {
     async fn fences(&self, table: &FenceTable, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Fence>> {
         let table = self.control.other(&table.place, &table.name);
         let once: BTreeSet<&TenantId> = tenants.iter().collect();
-        let keys = once.into_iter().map(|tenant| key_of(tenant.as_str(), &SHARD.to_string())).collect();
+        let keys = once.into_iter().map(|tenant| fence_items::key(tenant, u64::from(SHARD))).collect();
         let items = table.batch_get(keys).await?;
         let fences = items.iter().map(|item| decode(&table, item));
         fences.map(|fence| fence.map(|fence| (fence.tenant.clone(), fence))).collect()
@@ -92,13 +95,13 @@ impl Fences for TenantTables {
     async fn page(&self, table: &FenceTable, next: Option<&str>) -> Called<FencePage> {
         let table = self.control.other(&table.place, &table.name);
         let client = table.client().await;
-        let start = next.and_then(|next| next.rsplit_once('#')).map(|(tenant, shard)| key_of(tenant, shard));
+        let start = next.and_then(key_at);
         let send = || {
             let request = client.scan().table_name(&table.name).consistent_read(true);
             request.set_exclusive_start_key(start.clone()).send()
         };
         let answer = table.caller.call(table.call("dynamodb:Scan", "the fences"), send).await?;
-        let ours = answer.items().iter().filter(|item| number_of(item, "shard") == Some(SHARD));
+        let ours = answer.items().iter().filter(|item| fence_items::shard_of(item) == Some(SHARD));
         let fences = ours.map(|item| decode(&table, item)).collect::<Called<_>>()?;
         Ok(FencePage { fences, next: answer.last_evaluated_key().and_then(bookmark) })
     }

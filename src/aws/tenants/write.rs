@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use crate::aws::dynamo::{failed_conditions, token};
+use crate::aws::fence_items;
 use crate::domain::audit::Sealed;
 use crate::domain::ids::CellId;
 use crate::domain::tenant::change::Change;
@@ -79,6 +80,12 @@ impl TenantTables {
             if let Some(write) = &change.fence {
                 let item = fences::put(&self.control, write)?;
                 parts.push(Part { item, refusal: Written::FenceAhead(tenant.clone()) });
+            }
+            for shift in &change.shifts {
+                let table = fences::near(&self.control, &shift.table);
+                for item in fence_items::parts(&table, shift)? {
+                    parts.push(Part { item, refusal: Written::FenceAhead(tenant.clone()) });
+                }
             }
         }
         Ok(parts)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,35 @@ impl From<Seconds> for String {
     }
 }
 
+/// How a duration in milliseconds is written.
+const MILLIS_RULE: &str = "write a number and a unit, such as 500ms, 5s, 2m or 1h";
+
+/// A duration in whole milliseconds: as `Seconds`, or with the unit `ms`, such as `500ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Millis(pub u64);
+
+impl FromStr for Millis {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(digits) = text.strip_suffix("ms") else {
+            let seconds = Seconds::try_from(text.to_owned()).map_err(|_| MILLIS_RULE)?;
+            return Ok(Self(u64::from(seconds.0) * 1000));
+        };
+        let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        digits.parse().ok().filter(|_| is_number).map(Self).ok_or_else(|| MILLIS_RULE.to_owned())
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match u32::try_from(self.0 / 1000).ok().filter(|_| self.0.is_multiple_of(1000)) {
+            Some(seconds) => Seconds(seconds).fmt(f),
+            None => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
 impl JsonSchema for Seconds {
     fn inline_schema() -> bool {
         true
@@ -79,6 +109,18 @@ mod tests {
         }
         for bad in ["", "5", "m", "5 m", "-5m", "5w", "99999999d", "１m"] {
             assert!(Seconds::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_and_writes_milliseconds() {
+        for (text, ms) in [("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("0s", 0)] {
+            assert_eq!(text.parse::<Millis>(), Ok(Millis(ms)));
+            assert_eq!(Millis(ms).to_string(), text);
+        }
+        assert_eq!("1000ms".parse::<Millis>().map(|ms| ms.to_string()), Ok("1s".to_owned()));
+        for bad in ["", "5", "ms", "5 ms", "-5ms", "+5ms", "1.5s", "99999999999999999999ms"] {
+            assert_eq!(bad.parse::<Millis>(), Err(MILLIS_RULE.to_owned()), "{bad}");
         }
     }
 }

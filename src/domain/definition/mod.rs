@@ -15,7 +15,7 @@ mod shape;
 pub mod types;
 
 pub use check::{Checked, Examined, Settings, assemble, check, examine};
-pub use duration::Seconds;
+pub use duration::{Millis, Seconds};
 pub use report::SourceFile;
 pub use schema::{DefinitionKind, schema};
 pub use types::{

@@ -174,4 +174,26 @@ impl Event {
             Self::Paused => "paused",
         }
     }
+
+    /// The facts of it, where there are any, in a few words.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::GapFound { table, what } => Some(format!("{table}: {what}")),
+            Self::Copied { items, bytes } => Some(format!("{items} items, {bytes} bytes")),
+            Self::Barred { waited_ms } if *waited_ms > 0 => Some(format!("after {waited_ms} ms")),
+            Self::Reconciled { rounds, keys } => Some(format!("{keys} keys in {rounds} rounds")),
+            Self::Verified { tables, repaired, passes } => {
+                let items: u64 = tables.iter().map(|table| table.items).sum();
+                Some(format!("{items} items equal, {repaired} repaired, {passes} passes"))
+            }
+            Self::Reopened { epoch, why } => Some(format!("epoch {epoch}: {why}")),
+            Self::Flipped { gap, .. } if gap.length_us > 0 => {
+                Some(format!("writes stopped for {}.{:03} ms", gap.length_us / 1000, gap.length_us % 1000))
+            }
+            Self::QueuesMoved { messages } => Some(format!("{messages} messages")),
+            Self::Cleaned { items } | Self::Cleared { items } => Some(format!("{items} items")),
+            Self::AbortStarted { why } | Self::Stuck { why, .. } => Some(why.clone()),
+            _ => None,
+        }
+    }
 }

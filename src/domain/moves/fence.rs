@@ -15,8 +15,8 @@ use super::MoveId;
 pub const SHARDS_MAX: u8 = 32;
 /// Numbers from here on, in the place of a shard's, are notes of writers.
 pub const NOTES_FROM: u64 = 1 << 20;
-/// Numbers from here on are no notes for the mover: each says that a message of a queue was handled in the cell.
-pub const ORIGINS_FROM: u64 = 1 << 53;
+/// Notes end before this number; from here on are the origins of messages that were handled.
+pub const NOTES_TO: u64 = 1 << 53;
 
 /// Who holds a fence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

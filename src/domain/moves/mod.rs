@@ -3,12 +3,15 @@
 //! Owns: the words of a move (`docs/move-protocol.md` is the protocol). Constraint kept: the state of a move is the fold
 //! of its journal, nothing else; every function here is pure.
 
+pub mod crowd;
 pub mod estimate;
 pub mod event;
 pub mod fence;
 pub mod machine;
 pub mod orders;
 pub mod receipt;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::fmt;
 use std::str::FromStr;

@@ -156,7 +156,7 @@ fn tables(names: &[String], spec: &CellSpec) -> Value {
 }
 
 /// A logical id made of a name: `order-lines` is `OrderLines`.
-pub(super) fn logical(name: &str) -> String {
+pub fn logical(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(capitalised).collect()
 }

@@ -20,6 +20,7 @@ pub mod source;
 mod sub;
 
 pub use build::{Injection, Parameter, PhysicalName, RenderedTemplate};
+pub use context::logical;
 pub use diff::{ChangeKind, ResourceChange, diff};
 pub use render::{ParseText, RenderedStack, Renderer};
 pub use source::TemplateSource;

@@ -2,8 +2,10 @@
 //!
 //! Constraint kept: shared by tasks of one mover, none of which changes the journal; only the driver does.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest as _, Sha256};
 
 use crate::domain::data::shape::KeySchema;
 use crate::domain::ids::TenantId;
@@ -16,6 +18,10 @@ use crate::ports::data::{Permit, Share, TableRef};
 
 use super::MoveWorld;
 use super::halt::Halt;
+
+/// For how long AWS takes a request after it was signed, in milliseconds (IAM user guide, "Elements of an AWS API request
+/// signature").
+pub(super) const SIGNATURE_MS: i64 = 300_000;
 
 /// Which end of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +44,16 @@ pub(super) struct Context<'a> {
     pub(super) permit: Arc<dyn Permit>,
     /// How often the target's fence got a new token under this lease.
     changes: AtomicU64,
+    /// Number of guarded writes so far, for their tokens.
+    writes: AtomicU64,
+    /// Until when a bulk request of this mover may count that nobody has seen answered.
+    doubt_until_ms: AtomicI64,
     /// What people have ordered, as it was read last.
     orders: Mutex<Orders>,
+    /// Whether what runs beside others is to end, since one of them failed.
+    cancelled: AtomicBool,
+    /// Whether nobody can give the move up any more: there is no way back, or it is given up already.
+    decided: AtomicBool,
     /// Whether somebody asked to stop.
     pub(super) stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -52,7 +66,19 @@ impl<'a> Context<'a> {
         permit: Arc<dyn Permit>,
         stop: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        Self { world, plan, lease, permit, changes: AtomicU64::new(0), orders: Mutex::default(), stop }
+        Self {
+            world,
+            plan,
+            lease,
+            permit,
+            changes: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            doubt_until_ms: AtomicI64::new(0),
+            orders: Mutex::default(),
+            cancelled: AtomicBool::new(false),
+            decided: AtomicBool::new(false),
+            stop,
+        }
     }
 
     /// The tenant.
@@ -70,6 +96,26 @@ impl<'a> Context<'a> {
     /// fence has the new one, which the caller sees to.
     pub(super) fn renew_hold(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The token of one more guarded write, never given twice: 36 characters at most (DynamoDB API reference,
+    /// `TransactWriteItems`).
+    pub(super) fn write_token(&self) -> String {
+        let (hold, number) = (self.hold(), self.writes.fetch_add(1, Ordering::SeqCst));
+        let hash = Sha256::digest(format!("{}/{}/{number}", hold.id, hold.token));
+        hex::encode(&hash[..16])
+    }
+
+    /// A bulk request was given up without an answer: it may count as long as AWS takes its signature.
+    pub(super) fn doubt_bulk(&self) {
+        let until_ms = self.world.clock.now_ms() + SIGNATURE_MS;
+        self.doubt_until_ms.fetch_max(until_ms, Ordering::SeqCst);
+    }
+
+    /// Until when a bulk request of this mover may count that nobody has seen answered, in milliseconds since 1970; 0 where
+    /// there is none. Who gives the lease back before that has to say so in the journal, or let it run out instead.
+    pub(super) fn doubt_until_ms(&self) -> i64 {
+        self.doubt_until_ms.load(Ordering::SeqCst)
     }
 
     /// One end of the move.
@@ -121,19 +167,29 @@ impl<'a> Context<'a> {
         *self.orders.lock().unwrap_or_else(PoisonError::into_inner) = orders;
     }
 
+    /// Asks what runs to end at its next check, or no more.
+    pub(super) fn cancel(&self, cancelled: bool) {
+        self.cancelled.store(cancelled, Ordering::SeqCst);
+    }
+
+    /// From now on nobody can give the move up.
+    pub(super) fn decide(&self) {
+        self.decided.store(true, Ordering::SeqCst);
+    }
+
     /// Whether the step may go on: asked between any two pieces of work.
     pub(super) fn check(&self) -> Result<(), Halt> {
         if self.lease.is_lost() {
             return Err(Halt::Lost);
         }
         let orders = self.orders();
-        if let Some(why) = orders.abort {
+        if let Some(why) = orders.abort.filter(|_| !self.decided.load(Ordering::SeqCst)) {
             return Err(Halt::AbortOrdered(why));
         }
         if orders.pause {
             return Err(Halt::Paused);
         }
-        if *self.stop.borrow() {
+        if *self.stop.borrow() || self.cancelled.load(Ordering::SeqCst) {
             return Err(Halt::Stopped);
         }
         Ok(())

@@ -3,12 +3,42 @@
 //! Constraints kept: what a step does is derived from the journal and from what is there, so that any mover can go on at
 //! any point; nothing counts that is not journalled, conditional, or idempotent; everything is bounded.
 
+mod barrier;
+mod capture;
+mod clean;
+mod compare;
 mod context;
+mod control;
+mod copy;
+mod cutover;
+mod desk;
+mod dirty;
+mod driver;
+mod fencing;
+mod follow;
+mod guarded;
 mod halt;
+mod journal;
+mod lease;
+mod lease_of;
+mod ledger;
+mod leftovers;
+pub mod many;
+mod meter;
+mod notes;
+mod pace;
+mod plan;
+mod queues;
+mod reconcile;
+mod reserve;
+mod scan;
+mod shards;
+mod steps;
+#[cfg(test)]
+mod testing;
+mod verify;
 
 use std::sync::Arc;
-
-use tokio::sync::watch;
 
 use crate::domain::audit::Actor;
 use crate::domain::fleet::Fleet;
@@ -19,13 +49,12 @@ use crate::domain::moves::event::Entry;
 use crate::domain::moves::machine::{Move, Trouble};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::receipt::Receipt;
-use crate::domain::moves::{MoveId, Options, Plan};
-use crate::ports::Clock;
+use crate::domain::moves::{Options, Plan};
 use crate::ports::data::{ChangeStreams, TenantData};
-use crate::ports::moves::{MoveFences, Moves, Queues, Summary};
+use crate::ports::moves::{MoveFences, Moves, Queues};
 use crate::ports::tenants::TenantMap;
+use crate::ports::{Clock, Processes};
 
-use super::OpError;
 use super::event::{Progress, Reporter};
 
 /// Everything that a move may reach.
@@ -43,6 +72,8 @@ pub struct MoveWorld {
     pub fences: Arc<dyn MoveFences>,
     /// The queues.
     pub queues: Arc<dyn Queues>,
+    /// Processes of this machine.
+    pub processes: Arc<dyn Processes>,
     /// Time and chance.
     pub clock: Arc<dyn Clock>,
     /// Where events go.
@@ -137,51 +168,14 @@ pub struct Shown {
     pub progress: Option<Progress>,
 }
 
-impl Mover<'_> {
-    /// Plans a move, or finds the one that is under way. Changes nothing.
-    pub async fn plan(&self, request: &Request) -> Result<Planned, OpError> {
-        let _ = (self.fleet, request);
-        Err(unbuilt())
+impl Shown {
+    /// Who carries it on at `now_ms`.
+    pub fn holder(&self, now_ms: i64) -> Option<&Lease> {
+        self.lease.as_ref().filter(|lease| lease.is_held(now_ms))
     }
 
-    /// Writes a plan down as a move; one that is there already is left as it is.
-    pub async fn begin(&self, plan: &Plan) -> Result<MoveId, OpError> {
-        let _ = plan;
-        Err(unbuilt())
+    /// Whether it waits for people.
+    pub fn waits(&self) -> bool {
+        self.state.paused || self.state.trouble.is_some()
     }
-
-    /// Takes a move's lease and carries it on, until it is over or somebody stops it. `stop` asks it to let go.
-    pub async fn run(&self, id: &MoveId, stop: watch::Receiver<bool>) -> Result<Ended, OpError> {
-        let _ = (id, stop, self.actor, self.world);
-        Err(unbuilt())
-    }
-
-    /// The move of that id; or the one that a tenant is in, or was in last.
-    pub async fn find(&self, name: &str) -> Result<MoveId, OpError> {
-        let _ = name;
-        Err(unbuilt())
-    }
-
-    /// A move as it stands.
-    pub async fn show(&self, id: &MoveId) -> Result<Shown, OpError> {
-        let _ = id;
-        Err(unbuilt())
-    }
-
-    /// Moves under way, and up to `over` of those that are over, the latest first.
-    pub async fn list(&self, over: u32) -> Result<Vec<Summary>, OpError> {
-        let _ = over;
-        Err(unbuilt())
-    }
-
-    /// Gives orders to a move that is not over; gives them as they stand then. Whether a mover is there to obey is
-    /// another matter: `show` tells who holds the lease.
-    pub async fn order(&self, id: &MoveId, change: impl Fn(&mut Orders) + Send + Sync) -> Result<Orders, OpError> {
-        let _ = (id, change(&mut Orders::default()));
-        Err(unbuilt())
-    }
-}
-
-fn unbuilt() -> OpError {
-    OpError::new(super::ErrorKind::Failed, "the engine is not there yet")
 }

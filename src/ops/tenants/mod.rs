@@ -149,7 +149,7 @@ impl Desk<'_> {
 }
 
 /// Whether a write that ended so may have happened.
-pub(super) fn must_read_back(error: &CallError) -> bool {
+pub(in crate::ops) fn must_read_back(error: &CallError) -> bool {
     matches!(error.kind, CallErrorKind::InDoubt | CallErrorKind::Conflict)
 }
 

@@ -12,7 +12,7 @@ use cellctl::domain::ids::TenantId;
 use cellctl::domain::record::CellState;
 use cellctl::domain::snapshot::EntryLine;
 use cellctl::domain::tenant::fence::{Fence, FenceMode};
-use cellctl::domain::tenant::{Attributes, Entry, change};
+use cellctl::domain::tenant::{Attributes, ENTRY_FORMAT, Entry, change};
 use cellctl::ops::map::diff::{Counts, Difference, Kind, Source, diff};
 use cellctl::ops::map::export::{ExportError, Exported, export};
 use cellctl::ops::map::file::Snapshot;
@@ -34,7 +34,7 @@ use super::world::{Fault, Sim};
 type Memory = Snapshot<Cursor<Vec<u8>>>;
 
 /// The fleet of the tenant tests, with room in its shared cells.
-fn roomy() -> Fleet {
+pub(super) fn roomy() -> Fleet {
     let mut fleet = fleet();
     for cell in &mut fleet.cells {
         cell.spec.capacity.tenants = 1_000;
@@ -84,7 +84,7 @@ async fn inhabited() -> Sim {
     sim
 }
 
-async fn exported(sim: &Sim) -> (Vec<u8>, Exported) {
+pub(super) async fn exported(sim: &Sim) -> (Vec<u8>, Exported) {
     let mut bytes = Vec::new();
     let world = sim.world();
     let exported = export(&world.map, &roomy().name, world.clock.now_ms(), &mut bytes).await.expect("exported");
@@ -96,12 +96,17 @@ fn snapshot(bytes: &[u8]) -> Result<Memory, OpError> {
 }
 
 /// The lines of tenants in a snapshot: all of it that a restore brings back.
-fn tenants(bytes: &[u8]) -> Vec<String> {
+pub(super) fn tenants(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8(bytes.to_vec()).expect("text");
     text.lines().filter(|line| line.starts_with(r#"{"tenant""#)).map(str::to_owned).collect()
 }
 
-async fn import_into(sim: &Sim, fleet: &Fleet, bytes: &[u8], dry_run: bool) -> Result<(Imported, Vec<Left>), OpError> {
+pub(super) async fn import_into(
+    sim: &Sim,
+    fleet: &Fleet,
+    bytes: &[u8],
+    dry_run: bool,
+) -> Result<(Imported, Vec<Left>), OpError> {
     let (world, actor) = (sim.world(), actor());
     let desk = Desk { world: &world, fleet, actor: &actor };
     let options = Options { dry_run, stop: watch::channel(false).1 };
@@ -260,7 +265,7 @@ async fn what_is_refused_at_the_last_moment_keeps_no_other_out() {
     // Seen by the transaction only: a fence that is ahead.
     let table = sim.with_map(|map| map.loads[&"cell-1".parse().expect("valid")].fences().expect("a table"));
     let fence = Fence { tenant: name("t20"), epoch: 9, mode: FenceMode::Closed };
-    sim.with_map(|map| map.fences.insert((table, name("t20")), fence));
+    sim.with_map(|map| map.set_fence(&table, &fence));
     let (done, left) = import_into(&sim, &roomy(), &bytes, false).await.expect("ran");
     assert_eq!((done.added, done.refused), (36, 1));
     assert_eq!((left[0].tenant.as_str(), &left[0].why), ("t20", &Why::FenceAhead));
@@ -284,7 +289,7 @@ async fn a_tenant_whose_fence_elsewhere_tells_of_its_removal_does_not_come_back(
         let sim = provisioned();
         let table = sim.with_map(|map| map.loads[&"far-1".parse().expect("valid")].fences().expect("a table"));
         let fence = Fence { tenant: name("acme"), epoch, mode };
-        sim.with_map(|map| map.fences.insert((table, name("acme")), fence));
+        sim.with_map(|map| map.set_fence(&table, &fence));
         let before = sim.with_map(|map| map.clone());
         for dry_run in [true, false] {
             let (done, left) = import_into(&sim, &roomy(), &bytes, dry_run).await.expect("ran");
@@ -318,7 +323,7 @@ async fn a_removal_that_had_begun_comes_back_where_it_can_be_finished() {
         let when = format!("{mode:?} at {epoch}");
         let sim = provisioned();
         let table = sim.with_map(|map| map.loads[&"far-1".parse().expect("valid")].fences().expect("a table"));
-        sim.with_map(|map| map.fences.insert((table, name("acme")), Fence { tenant: name("acme"), epoch, mode }));
+        sim.with_map(|map| map.set_fence(&table, &Fence { tenant: name("acme"), epoch, mode }));
         let done = restore(&sim, &bytes).await.expect("ran");
         assert_eq!((done.added, done.refused), (u64::from(comes_back), u64::from(!comes_back)), "{when}");
         if comes_back {
@@ -437,7 +442,7 @@ async fn an_entry_that_cannot_be_read_is_left_out_of_a_list_and_stops_an_export(
     for tenant in ["a", "b", "c"] {
         add(&sim, tenant, "cell-1", 1).await;
     }
-    sim.with_map(|map| map.entries.get_mut(&name("b")).expect("an entry").format = 2);
+    sim.with_map(|map| map.entries.get_mut(&name("b")).expect("an entry").format = ENTRY_FORMAT + 1);
     let (world, fleet, actor) = (sim.world(), roomy(), actor());
     let desk = Desk { world: &world, fleet: &fleet, actor: &actor };
     for sort in [Sort::Name, Sort::Weight] {
@@ -473,7 +478,7 @@ async fn a_lost_map_is_restored_beside_its_audit_log() {
     assert!(matches!(left[0].why, Why::Removed { epoch: 2 }), "{left:?}");
     // Closed fences are all that is left of those that were removed.
     sim.with_map(|map| {
-        let closed = map.fences.extract_if(.., |_, fence| fence.mode == FenceMode::Closed);
+        let closed = map.fences.extract_if(.., |_, shards| shards[&0].mode == FenceMode::Closed);
         assert_eq!(closed.map(|((_, tenant), _)| tenant).collect::<Vec<_>>(), [name("t01"), name("gone")]);
     });
     sim.with_map(|map| check_always(map, &roomy(), "after the restore"));

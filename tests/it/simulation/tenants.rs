@@ -186,7 +186,8 @@ pub(super) fn check_always(map: &MapState, fleet: &Fleet, when: &str) {
         }
     }
     let mut open: BTreeMap<&TenantId, usize> = BTreeMap::new();
-    for ((_, tenant), fence) in &map.fences {
+    for ((_, tenant), shards) in &map.fences {
+        let fence = &shards[&0];
         *open.entry(tenant).or_default() += usize::from(fence.mode == FenceMode::Open);
         assert!(map.entries.get(tenant).is_some_and(|e| fence.epoch <= e.epoch), "{when}: fence of {tenant} is ahead");
     }
@@ -217,10 +218,10 @@ fn check_chains(map: &MapState, when: &str) {
 /// What must hold once nothing is under way: every tenant that is served has an open fence, and nobody else has.
 pub(super) fn check_settled(map: &MapState, when: &str) {
     for entry in map.entries.values() {
-        let fence = map.fences.iter().find(|((table, tenant), _)| {
+        let shards = map.fences.iter().find(|((table, tenant), _)| {
             *tenant == entry.tenant && table.name == format!("shop-{}-fences", entry.cell)
         });
-        let mode = fence.map(|(_, fence)| (fence.mode, fence.epoch));
+        let mode = shards.map(|(_, shards)| (shards[&0].mode, shards[&0].epoch));
         let wanted = match entry.state {
             EntryState::Active => FenceMode::Open,
             EntryState::Removed => FenceMode::Closed,
@@ -325,7 +326,7 @@ async fn a_tenant_whose_fence_is_ahead_of_a_restored_map_can_be_removed() {
         carry_out(&sim.world(), &fleet, &Deed::Add(request("acme", Some(to)))).await.expect("added");
         sim.with_map(|map| {
             let key = fence_key(map, "acme");
-            map.fences.get_mut(&key).expect("a fence").epoch = 3;
+            map.fences.get_mut(&key).expect("a fence").get_mut(&0).expect("a shard").epoch = 3;
             map.entries.get_mut(&tenant("acme")).expect("an entry").state = state;
         });
         carry_out(&sim.world(), &fleet, &Deed::Remove(tenant("acme"))).await.expect("removed");
@@ -343,7 +344,7 @@ async fn a_fence_that_a_move_holds_keeps_its_tenant() {
         carry_out(&sim.world(), &fleet, &Deed::Add(request("acme", Some(to)))).await.expect("added");
         let fence = sim.with_map(|map| {
             let key = fence_key(map, "acme");
-            let fence = map.fences.get_mut(&key).expect("a fence");
+            let fence = map.fences.get_mut(&key).expect("a fence").get_mut(&0).expect("a shard");
             (fence.epoch, fence.mode) = (2, FenceMode::Sealed);
             fence.clone()
         });
@@ -352,7 +353,7 @@ async fn a_fence_that_a_move_holds_keeps_its_tenant() {
         assert_eq!(error.kind, ErrorKind::Refused, "{to}");
         sim.with_map(|map| {
             assert_eq!(map.entries[&tenant("acme")], before, "{to}");
-            assert_eq!(map.fences[&fence_key(map, "acme")], fence, "{to}");
+            assert_eq!(map.fences[&fence_key(map, "acme")][&0], fence, "{to}");
         });
     }
 }

@@ -29,7 +29,7 @@ use super::proxy::Proxy;
 use super::{REGION, endpoint};
 
 /// The access key that a local run of the program uses.
-const LOCAL_KEY: &str = "test";
+pub(super) const LOCAL_KEY: &str = "test";
 
 /// The tables of a fleet.
 pub(crate) struct Tables {
@@ -106,6 +106,7 @@ impl Tables {
             token: 1,
             acquired_at_ms: 0,
             expires_at_ms: i64::MAX,
+            process: None,
         };
         control.swap_lease(None, &lease).await.expect("taken");
         (control, lease)

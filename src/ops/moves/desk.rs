@@ -1,0 +1,224 @@
+//! What people ask of moves: begin, run, find, show, list, order.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::watch;
+
+use crate::domain::moves::event::{Entry, Event};
+use crate::domain::moves::machine::{Move, Stage};
+use crate::domain::moves::orders::Orders;
+use crate::domain::moves::{MoveId, Plan};
+use crate::ops::error::{ErrorKind, OpError};
+use crate::ops::lease::{Claim, HeldLease};
+use crate::ports::LeaseStore;
+use crate::ports::moves::{Appended, Summary};
+
+use super::barrier::bulk_until_ms;
+use super::context::Context;
+use super::dirty::Dirty;
+use super::driver::{Driver, over};
+use super::lease::MoveLease;
+use super::lease_of::Held;
+use super::meter::Meter;
+use super::notes::Notes;
+use super::{Ended, Mover, Shown, journal};
+
+/// How often orders are tried to be given while others give some.
+const ATTEMPTS_MAX: u32 = 10;
+/// Moves that are over and are looked through for a tenant's last one.
+const LOOKED_BACK: u32 = 10_000;
+
+impl Mover<'_> {
+    /// Writes a plan down as a move; one that is there already is left as it is.
+    pub async fn begin(&self, plan: &Plan) -> Result<MoveId, OpError> {
+        let (world, id) = (self.world, &plan.id);
+        if !world.moves.journal(id).await?.is_empty() {
+            return Ok(id.clone());
+        }
+        let lease = self.take(id).await?;
+        let event = Event::Planned { plan: Box::new(plan.clone()) };
+        let (by, token) = (self.actor.user.clone(), lease.lease().token);
+        let entry = Entry { seq: 1, at_ms: world.clock.now_ms(), by, token, event };
+        let state = Move::begin(&entry).map_err(|error| broken(id, &error))?;
+        let appended = world.moves.append(id, &entry, &Summary::of(&state), lease.lease()).await;
+        lease.release().await?;
+        match appended {
+            Ok(Appended::Done | Appended::Taken) => Ok(id.clone()),
+            Ok(Appended::LeaseLost) => {
+                Err(OpError::new(ErrorKind::Locked, format!("somebody else begins the move {id}"))
+                    .hint(format!("`cellctl move show {id}` says how that goes")))
+            }
+            // In doubt: the journal tells.
+            Err(_) if !world.moves.journal(id).await?.is_empty() => Ok(id.clone()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes a move's lease and carries it on, until it is over or somebody stops it. `stop` asks it to let go.
+    pub async fn run(&self, id: &MoveId, stop: watch::Receiver<bool>) -> Result<Ended, OpError> {
+        let state = self.state(id).await?;
+        if state.stage.is_over() {
+            return Ok(over(&state));
+        }
+        let lease = self.take(id).await?;
+        let mut in_doubt = false;
+        let outcome = self.run_under(id, &lease, stop, &mut in_doubt).await;
+        if in_doubt {
+            // A request may be under way that nobody has seen answered: the lease runs out by itself.
+            drop(lease);
+        } else if let Err(error) = lease.release().await {
+            tracing::debug!(%error, "the lease could not be given back; it runs out by itself");
+        }
+        outcome
+    }
+
+    /// Says in `in_doubt` whether bulk requests may still count when it ends.
+    async fn run_under(
+        &self,
+        id: &MoveId,
+        lease: &HeldLease,
+        stop: watch::Receiver<bool>,
+        in_doubt: &mut bool,
+    ) -> Result<Ended, OpError> {
+        // Again, now that nobody else writes it.
+        let state = self.state(id).await?;
+        let plan = state.plan.clone();
+        self.order(id, |orders| orders.pause = false).await?;
+        let held = Held { lease, actor: self.actor };
+        let state = self.taken_over(state, &held).await?;
+        let stage = state.stage;
+        let mut driver = Driver {
+            context: Context::new(self.world, &plan, lease, lease.permit(), stop),
+            held,
+            fleet: self.fleet,
+            state,
+            dirty: Dirty::default(),
+            capture: None,
+            notes: Notes::default(),
+            meter: Meter::new(stage),
+            compared_in_ms: AtomicU64::new(0),
+        };
+        let outcome = driver.drive().await;
+        *in_doubt = driver.context.doubt_until_ms() > self.world.clock.now_ms();
+        outcome
+    }
+
+    /// Writes down that another mover goes on, and that what held the move up is out of the way.
+    async fn taken_over(&self, mut state: Move, held: &Held<'_>) -> Result<Move, OpError> {
+        let mut events = Vec::new();
+        if state.stage > Stage::Planned {
+            let bulk_until_ms = bulk_until_ms(held.lease.before(), self.world.clock.now_ms());
+            events.push(Event::TakenOver { bulk_until_ms });
+        }
+        if state.paused || state.trouble.is_some() {
+            events.push(Event::Resumed);
+        }
+        for event in events {
+            state = journal::append(self.world, held, state, event).await.map_err(|halt| match halt {
+                super::halt::Halt::Failed(error) => error,
+                other => OpError::new(ErrorKind::Locked, format!("the move was taken over meanwhile: {other:?}")),
+            })?;
+        }
+        Ok(state)
+    }
+
+    async fn take(&self, id: &MoveId) -> Result<HeldLease, OpError> {
+        let store: Arc<dyn LeaseStore> = Arc::new(MoveLease { moves: self.world.moves.clone(), id: id.clone() });
+        let claim = Claim { actor: self.actor.clone(), purpose: format!("the move {id}") };
+        HeldLease::take_over(store, self.world.clock.clone(), &claim, Some(self.world.processes.as_ref())).await
+    }
+
+    /// The state of a move that is there.
+    async fn state(&self, id: &MoveId) -> Result<Move, OpError> {
+        let journal = self.world.moves.journal(id).await?;
+        let state = Move::fold(&journal).map_err(|error| broken(id, &error))?;
+        state.ok_or_else(|| no_move(&id.to_string()))
+    }
+
+    /// The move of that id; or the one that a tenant is in, or was in last.
+    pub async fn find(&self, name: &str) -> Result<MoveId, OpError> {
+        if name.contains(':') {
+            return name
+                .parse()
+                .map_err(|error: crate::domain::ids::InvalidId| OpError::new(ErrorKind::Usage, error.to_string()));
+        }
+        let tenant = name
+            .parse()
+            .map_err(|error: crate::domain::ids::InvalidId| OpError::new(ErrorKind::Usage, error.to_string()))?;
+        let moving = self.world.map.entry(&tenant).await?.and_then(|entry| entry.moving);
+        if let Some(moving) = moving {
+            return Ok(moving.id);
+        }
+        let of_tenant = |summaries: Vec<Summary>| summaries.into_iter().find(|one| one.id.tenant == tenant);
+        if let Some(open) = of_tenant(self.world.moves.open().await?) {
+            return Ok(open.id);
+        }
+        let last = of_tenant(self.world.moves.over(LOOKED_BACK).await?);
+        last.map(|one| one.id).ok_or_else(|| no_move(name))
+    }
+
+    /// A move as it stands.
+    pub async fn show(&self, id: &MoveId) -> Result<Shown, OpError> {
+        let moves = &self.world.moves;
+        let journal = moves.journal(id).await?;
+        let state = Move::fold(&journal).map_err(|error| broken(id, &error))?;
+        let state = state.ok_or_else(|| no_move(&id.to_string()))?;
+        let progress = moves.ledger(id, "progress").await?.remove("progress");
+        // What an older or newer version wrote there is of no use, and no error.
+        let progress = progress.and_then(|body| serde_json::from_str(&body).ok());
+        Ok(Shown { state, journal, orders: moves.orders(id).await?, lease: moves.lease(id).await?, progress })
+    }
+
+    /// Moves under way, and up to `over` of those that are over, the latest first.
+    pub async fn list(&self, over: u32) -> Result<Vec<Summary>, OpError> {
+        let mut all = self.world.moves.open().await?;
+        if over > 0 {
+            all.extend(self.world.moves.over(over).await?);
+        }
+        Ok(all)
+    }
+
+    /// Gives orders to a move that is not over; gives them as they stand then. Whether a mover is there to obey is
+    /// another matter: `show` tells who holds the lease.
+    pub async fn order(&self, id: &MoveId, change: impl Fn(&mut Orders) + Send + Sync) -> Result<Orders, OpError> {
+        let state = self.state(id).await?;
+        if state.stage.is_over() {
+            return Err(OpError::new(ErrorKind::Refused, format!("the move {id} is over: {}", state.stage.as_str()))
+                .hint(format!("`cellctl move receipt {id}` shows what it did")));
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let there = self.world.moves.orders(id).await?;
+            let mut wanted = there.clone();
+            change(&mut wanted);
+            if wanted.abort.is_some() && state.stage.is_past_flip() {
+                return Err(past_flip(&state));
+            }
+            if wanted == there {
+                return Ok(there);
+            }
+            wanted.version = there.version + 1;
+            if self.world.moves.put_orders(id, &wanted).await? {
+                return Ok(wanted);
+            }
+        }
+        Err(OpError::new(ErrorKind::Failed, format!("somebody else keeps giving orders to the move {id}"))
+            .hint("run the same command again"))
+    }
+}
+
+fn past_flip(state: &Move) -> OpError {
+    let (tenant, source, target) = (state.plan.tenant(), &state.plan.source.cell, &state.plan.target.cell);
+    OpError::new(ErrorKind::Refused, format!("tenant {tenant} is served by {target} already: there is no way back"))
+        .hint(format!("let the move end, then `cellctl tenant move {tenant} --to {source}`"))
+}
+
+fn no_move(name: &str) -> OpError {
+    OpError::new(ErrorKind::Failed, format!("there is no move {name}"))
+        .hint("`cellctl move list --all` shows the moves; `cellctl tenant move TENANT --to CELL` begins one")
+}
+
+fn broken(id: &MoveId, error: &impl std::fmt::Display) -> OpError {
+    OpError::new(ErrorKind::Failed, format!("the journal of the move {id} does not add up: {error}"))
+        .hint("somebody has changed it, or this is a fault of cellctl: keep it and report it; nothing was changed")
+}

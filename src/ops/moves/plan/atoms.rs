@@ -1,0 +1,237 @@
+//! The tables and queues of a move: what both cells must have, and be like.
+
+use crate::domain::data::find::Find;
+use crate::domain::data::shape::TableShape;
+use crate::domain::definition::{Table, TableTenant, TenantBy};
+use crate::domain::ids::CellId;
+use crate::domain::moves::{Plan, QueuePlan, TablePlan};
+use crate::domain::template::logical;
+use crate::ops::error::OpError;
+use crate::ops::moves::{Mover, Request, SchemaCheck};
+use crate::ports::data::{Segment, Share, TableRef};
+use crate::ports::moves::QueueRef;
+
+use super::{Known, refused};
+
+/// What ends a tenant's name in a partition key, where the definition names nothing.
+const SEPARATOR: &str = "#";
+
+impl Known<'_> {
+    /// Name of an atom: what the stack's output says, or what the templates of cellctl make of it.
+    fn physical(&self, name: &str, output: &str) -> String {
+        let output = format!("{}{output}", logical(name));
+        self.outputs.get(&output).cloned().unwrap_or_else(|| format!("{}-{name}", self.stack))
+    }
+}
+
+impl Mover<'_> {
+    /// The tables that hold something of tenants, and what is worth knowing of them.
+    pub(super) async fn tables(
+        &self,
+        request: &Request,
+        source: &Known<'_>,
+        target: &Known<'_>,
+    ) -> Result<(Vec<TablePlan>, Vec<String>), OpError> {
+        let (mut plans, mut warnings) = (Vec::new(), Vec::new());
+        for (name, table) in &source.cell.spec.tables {
+            let Some(tenant) = &table.tenant else {
+                warnings.push(format!("table {name} says of no item whose it is: nothing of it is moved"));
+                continue;
+            };
+            if !target.cell.spec.tables.contains_key(name) {
+                return Err(refused(
+                    format!("cell {} has no table {name}", target.cell.id),
+                    "both cells must have the tables of the tenant: bring their definitions together and apply them",
+                ));
+            }
+            let find = find(name, table, tenant)?;
+            plans.push(self.table(request, name, find, source, target).await?);
+        }
+        Ok((plans, warnings))
+    }
+
+    async fn table(
+        &self,
+        request: &Request,
+        name: &str,
+        find: Find,
+        source: &Known<'_>,
+        target: &Known<'_>,
+    ) -> Result<TablePlan, OpError> {
+        let names = (source.physical(name, "TableName"), target.physical(name, "TableName"));
+        let ours = self.shape(source, &names.0).await?;
+        let theirs = self.shape(target, &names.1).await?;
+        refuse_unlike(request.schema, name, (&source.cell.id, &ours), (&target.cell.id, &theirs))?;
+        let Some(stream) = &ours.stream else {
+            return Err(refused(
+                format!(
+                    "table {} of cell {} has no stream, so that nobody can see what changes",
+                    names.0, source.cell.id
+                ),
+                "turn it on in the template (StreamViewType NEW_AND_OLD_IMAGES) and apply it",
+            ));
+        };
+        if !stream.images && !find.needs_only_key() {
+            return Err(refused(
+                format!("the stream of table {} carries keys alone, which do not tell whose an item is", names.0),
+                "let it carry new and old images (StreamViewType NEW_AND_OLD_IMAGES) and apply that",
+            ));
+        }
+        Ok(TablePlan { table: name.to_owned(), source: names.0, target: names.1, find, shape: ours })
+    }
+
+    async fn shape(&self, known: &Known<'_>, name: &str) -> Result<TableShape, OpError> {
+        let table = TableRef { place: known.end.place.clone(), name: name.to_owned() };
+        self.world.data.shape(&table).await?.ok_or_else(|| {
+            refused(
+                format!("table {name} of cell {} is not there", known.cell.id),
+                &format!("`cellctl cell drift {}` shows what is not as its stack says", known.cell.id),
+            )
+        })
+    }
+
+    /// The target must hold nothing of the tenant: what is there already would be taken for a copy.
+    pub(super) async fn refuse_leftovers(&self, plan: &Plan) -> Result<(), OpError> {
+        for table in &plan.tables {
+            let share = Share {
+                table: TableRef { place: plan.target.place.clone(), name: table.target.clone() },
+                key: table.shape.key.clone(),
+                find: table.find.clone(),
+                tenant: plan.tenant().clone(),
+            };
+            if self.holds_something(&share).await? {
+                return Err(refused(
+                    format!(
+                        "table {} of cell {} holds items of tenant {} already",
+                        table.target,
+                        plan.target.cell,
+                        plan.tenant()
+                    ),
+                    "see where they come from; what is left of an earlier time must be deleted by hand before the tenant is moved there",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    async fn holds_something(&self, share: &Share) -> Result<bool, OpError> {
+        let mut from = None;
+        loop {
+            let page = self.world.data.page(share, Segment { index: 0, of: 1 }, from.as_deref()).await?;
+            if !page.items.is_empty() {
+                return Ok(true);
+            }
+            from = page.next;
+            if from.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The queues whose messages say whose they are, and what is worth knowing of them.
+    pub(super) async fn queues(
+        &self,
+        source: &Known<'_>,
+        target: &Known<'_>,
+    ) -> Result<(Vec<QueuePlan>, Vec<String>), OpError> {
+        let (mut plans, mut warnings) = (Vec::new(), Vec::new());
+        for (name, queue) in &source.cell.spec.queues {
+            let Some(tenant) = &queue.tenant else {
+                warnings.push(format!("queue {name} says of no message whose it is: nothing of it is carried over"));
+                continue;
+            };
+            if !target.cell.spec.queues.contains_key(name) {
+                return Err(refused(
+                    format!("cell {} has no queue {name}", target.cell.id),
+                    "both cells must have the queues of the tenant: bring their definitions together and apply them",
+                ));
+            }
+            let plan = queue_plan(name, &tenant.attribute, queue.fifo, source, target);
+            for (known, physical) in [(source, &plan.source), (target, &plan.target)] {
+                let queue = QueueRef { place: known.end.place.clone(), name: physical.clone() };
+                if !self.world.queues.exists(&queue).await? {
+                    return Err(refused(
+                        format!("queue {physical} of cell {} is not there", known.cell.id),
+                        &format!("`cellctl cell drift {}` shows what is not as its stack says", known.cell.id),
+                    ));
+                }
+            }
+            plans.push(plan);
+        }
+        if !plans.is_empty() && source.end.moved_queue.is_none() {
+            warnings.push(format!(
+                "cell {} has no queue of moved messages (output MovedQueueName): messages that wait there when the tenant is \
+                 gone end among the dead letters",
+                source.cell.id
+            ));
+        }
+        Ok((plans, warnings))
+    }
+}
+
+fn queue_plan(name: &str, attribute: &str, fifo: bool, source: &Known<'_>, target: &Known<'_>) -> QueuePlan {
+    let suffix = if fifo { ".fifo" } else { "" };
+    let main = |known: &Known<'_>| known.outputs.get(&format!("{}QueueName", logical(name))).cloned();
+    let named =
+        |known: &Known<'_>| main(known).unwrap_or_else(|| format!("{}{suffix}", known.physical(name, "QueueName")));
+    let dead = |known: &Known<'_>| {
+        let url = known.outputs.get(&format!("{}DeadLettersUrl", logical(name)))?;
+        Some(url.rsplit('/').next().unwrap_or(url).to_owned())
+    };
+    QueuePlan {
+        queue: name.to_owned(),
+        source: named(source),
+        target: named(target),
+        dead_letters: dead(source).zip(dead(target)),
+        attribute: attribute.to_owned(),
+    }
+}
+
+/// How a definition says that a tenant's items are found.
+fn find(name: &str, table: &Table, tenant: &TableTenant) -> Result<Find, OpError> {
+    let missing = || {
+        refused(
+            format!("table {name} does not say which index or attribute names the tenant"),
+            "see docs/definitions.md",
+        )
+    };
+    Ok(match tenant.by {
+        TenantBy::PartitionKey => Find::PartitionKey,
+        TenantBy::Prefix => {
+            Find::Prefix { separator: tenant.separator.clone().unwrap_or_else(|| SEPARATOR.to_owned()) }
+        }
+        TenantBy::Index => {
+            let index = tenant.index.clone().ok_or_else(missing)?;
+            let attribute = table.indexes.get(&index).ok_or_else(missing)?.partition_key.clone();
+            Find::Index { index, attribute }
+        }
+        TenantBy::Attribute => Find::Attribute { attribute: tenant.attribute.clone().ok_or_else(missing)? },
+    })
+}
+
+/// Refuses two tables that are not alike.
+fn refuse_unlike(
+    check: SchemaCheck,
+    name: &str,
+    (source, ours): (&CellId, &TableShape),
+    (target, theirs): (&CellId, &TableShape),
+) -> Result<(), OpError> {
+    let what = if ours.key != theirs.key {
+        "another key"
+    } else if check == SchemaCheck::Keys {
+        return Ok(());
+    } else if ours.indexes != theirs.indexes {
+        "other indexes"
+    } else if ours.time_to_live != theirs.time_to_live {
+        "another attribute for the time to live"
+    } else {
+        return Ok(());
+    };
+    let hint = match check {
+        SchemaCheck::Exact if what != "another key" => {
+            "bring the cells' definitions together and apply them, or allow it with --schema-check keys"
+        }
+        _ => "bring the cells' definitions together and apply them; a key cannot be changed by a move",
+    };
+    Err(refused(format!("table {name} of cell {target} has {what} than that of cell {source}"), hint))
+}
