@@ -12,6 +12,8 @@ mod calls;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod excerpts;
+#[cfg(test)]
 mod emulator;
 #[cfg(test)]
 mod local;

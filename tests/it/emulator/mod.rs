@@ -4,6 +4,7 @@
 //! differ, a test asserts what each of them does.
 
 mod cells;
+mod chaos;
 mod failures;
 mod files;
 mod guards;
