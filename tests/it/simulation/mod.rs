@@ -5,6 +5,7 @@
 
 mod audit;
 mod import;
+mod moves;
 mod snapshot;
 mod tenants;
 mod verify;
