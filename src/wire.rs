@@ -18,6 +18,7 @@ use crate::domain::doc::{Node, Position};
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::Digest;
 use crate::fs::functions::Packager;
+use crate::fs::process::SystemProcesses;
 use crate::fs::yaml;
 use crate::ops::init::control_table;
 use crate::ops::moves::MoveWorld;
@@ -120,6 +121,7 @@ pub fn move_world(local: Option<String>, fleet: &Fleet, reporter: Arc<dyn Report
         streams: adapter.clone(),
         fences: adapter.clone(),
         queues: adapter,
+        processes: Arc::new(SystemProcesses),
         clock,
         reporter,
     }

@@ -1,110 +1,123 @@
 """Stores the orders that arrive on the cell's queue.
 
-Each order is written in one transaction with a check of its tenant's fence: a cell that is no longer, or not yet, the
-tenant's cell writes nothing, and the message waits. A message may arrive twice; the second time changes nothing.
+Each message takes effect in one transaction with a check of its tenant's fence and a note of the message's id, so that it
+takes effect once: in this cell, or, when the tenant has moved, in the cell that it moved to.
 """
 
+import base64
 import json
 import os
-import zlib
+import time
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.config import Config
 
-FENCE_SHARDS = int(os.environ.get("FENCE_SHARDS", "1"))
-
-
-class NotServed(Exception):
-    """The cell may not write for this tenant now."""
+from fence import Moved, Refused, Writer
+from stream import stamp
 
 
-class Store:
-    """The cell's tables."""
+class Orders:
+    """The cell's orders."""
 
-    def __init__(self, client, orders_table, fence_table, shards=FENCE_SHARDS):
-        self.client = client
-        self.orders_table = orders_table
-        self.fence_table = fence_table
-        self.shards = shards
+    def __init__(self, writer, table, cell, wall=time.time):
+        self.writer = writer
+        self.table = table
+        self.cell = cell
+        self.wall = wall
 
-    def put(self, tenant, order):
-        """Writes an order once. Raises NotServed when the tenant's fence is not open."""
-        fence = self.fence_key(tenant, order["orderId"])
-        epoch = self.open_epoch(fence)
+    def put(self, tenant, order, origin):
+        """Stores an order that is not there yet, for the message `origin`."""
         try:
-            self.client.transact_write_items(
-                TransactItems=[
-                    {"ConditionCheck": self.fence_check(fence, epoch)},
-                    {"Put": self.order_put(tenant, order)},
-                ]
-            )
-        except ClientError as error:
-            if not already_stored(error):
-                raise
+            self.writer.strict(tenant, order["orderId"], [{"Put": self.item(tenant, order)}], origin)
+        except Refused:  # Another message has brought the same order.
+            pass
 
-    def fence_key(self, tenant, order_id):
-        """The shard is chosen by the order, so that one busy tenant does not wear out one item."""
-        shard = zlib.crc32(order_id.encode()) % self.shards
-        return {"tenant": {"S": tenant}, "shard": {"N": str(shard)}}
-
-    def open_epoch(self, fence):
-        """The epoch under which the tenant may be written."""
-        answer = self.client.get_item(TableName=self.fence_table, Key=fence, ConsistentRead=True)
-        item = answer.get("Item", {})
-        mode = item.get("mode", {}).get("S", "absent")
-        if mode != "OPEN":
-            raise NotServed(f"the fence of {fence['tenant']['S']} is {mode}")
-        return item["epoch"]
-
-    def fence_check(self, fence, epoch):
-        return {
-            "TableName": self.fence_table,
-            "Key": fence,
-            "ConditionExpression": "#mode = :open AND #epoch = :epoch",
-            "ExpressionAttributeNames": {"#mode": "mode", "#epoch": "epoch"},
-            "ExpressionAttributeValues": {":open": {"S": "OPEN"}, ":epoch": epoch},
-        }
-
-    def order_put(self, tenant, order):
+    def item(self, tenant, order):
         item = {
             "tenantId": {"S": tenant},
             "orderId": {"S": order["orderId"]},
             "body": {"S": json.dumps(order, sort_keys=True)},
+            "writtenBy": stamp(self.cell, self.wall()),
         }
         if "customerId" in order:
             item["customerId"] = {"S": order["customerId"]}
-        return {
-            "TableName": self.orders_table,
-            "Item": item,
-            "ConditionExpression": "attribute_not_exists(orderId)",
-        }
+        return {"TableName": self.table, "Item": item, "ConditionExpression": "attribute_not_exists(orderId)"}
 
 
-def already_stored(error):
-    """Whether a transaction failed for no other reason than that the order is there."""
-    reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-    return reasons == ["None", "ConditionalCheckFailed"]
+class MovedQueue:
+    """The cell's queue of messages whose tenants moved away. cellctl carries them to the tenant's cell."""
+
+    def __init__(self, client, url):
+        self.client = client
+        self.url = url
+
+    def send(self, record, origin):
+        attributes = {name: attribute(value) for name, value in record["messageAttributes"].items()}
+        attributes["cellctlQueue"] = text(record["eventSourceARN"].rsplit(":", 1)[1])
+        attributes["cellctlOrigin"] = text(origin)
+        group = record.get("attributes", {}).get("MessageGroupId")
+        if group is not None:
+            attributes["cellctlGroup"] = text(group)
+        self.client.send_message(QueueUrl=self.url, MessageBody=record["body"], MessageAttributes=attributes)
 
 
-def handle(records, store):
-    """Stores each record's order; gives the ids of those that must come again."""
+def attribute(value):
+    """An attribute as SQS takes it, from what Lambda makes of it."""
+    if "binaryValue" in value:
+        return {"DataType": value["dataType"], "BinaryValue": base64.b64decode(value["binaryValue"])}
+    return {"DataType": value["dataType"], "StringValue": value["stringValue"]}
+
+
+def text(value):
+    return {"DataType": "String", "StringValue": value}
+
+
+def origin_of(record):
+    """The message's id in the queue that it was first sent to, however far it was carried."""
+    carried = record["messageAttributes"].get("cellctlOrigin")
+    return carried["stringValue"] if carried else record["messageId"]
+
+
+def take(record, orders, moved):
+    """Has one message take effect. Raises where it must come again."""
+    tenant = record["messageAttributes"]["tenantId"]["stringValue"]
+    origin = origin_of(record)
+    try:
+        orders.put(tenant, json.loads(record["body"]), origin)
+    except Moved:
+        # It may have taken effect here, with the answer lost: then it must not do so again elsewhere.
+        if not orders.writer.is_handled(tenant, origin):
+            moved.send(record, origin)
+
+
+def handle(records, orders, moved):
+    """Takes each record; gives the ids of those that must come again."""
     failed = []
     for record in records:
         try:
-            tenant = record["messageAttributes"]["tenantId"]["stringValue"]
-            store.put(tenant, json.loads(record["body"]))
+            take(record, orders, moved)
         except Exception as error:  # One bad message must not hold up the others of its batch.
             print(json.dumps({"message": record["messageId"], "error": f"{type(error).__name__}: {error}"}))
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
 
 
-_store = None
+_parts = None
+
+
+def connect(environment):
+    """The tables and the queue that the cell's template names."""
+    # Two tries of two seconds at the most: answered within five, the `request` of a move.
+    client = boto3.client("dynamodb", config=Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2}))
+    table = environment["TABLE_ORDERS"]
+    keys = {table: ("tenantId", "orderId")}
+    writer = Writer(client, environment["FENCE_TABLE"], keys, int(environment["FENCE_SHARDS"]))
+    return Orders(writer, table, environment["CELL"]), MovedQueue(boto3.client("sqs"), environment["QUEUE_MOVED"])
 
 
 def handler(event, _context):
     """Entry point of the function."""
-    global _store
-    if _store is None:
-        _store = Store(boto3.client("dynamodb"), os.environ["TABLE_ORDERS"], os.environ["FENCE_TABLE"])
-    return handle(event["Records"], _store)
+    global _parts
+    if _parts is None:
+        _parts = connect(os.environ)
+    return handle(event["Records"], *_parts)

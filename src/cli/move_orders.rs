@@ -5,6 +5,7 @@
 use clap::Args;
 
 use crate::domain::moves::MoveId;
+use crate::domain::moves::machine::Stage;
 use crate::domain::moves::orders::Orders;
 use crate::ops::moves::{Ended, Shown};
 use crate::output::moves::show;
@@ -12,7 +13,7 @@ use crate::output::moves::show;
 use super::context;
 use super::move_args::rate_or_none;
 use super::move_office::{MoveOffice, carry_on, resume as resume_command};
-use super::moves::{Which, exit_code, tell};
+use super::moves::{ABORTED, Which, exit_code, tell};
 use super::{Ran, Session};
 
 /// Longest reason, in characters.
@@ -127,7 +128,7 @@ pub async fn cutover(args: &CutoverArgs, session: &Session) -> Ran {
     let done = |shown: &Shown| shown.state.stage.is_past_flip() || is_at_rest(&office, shown);
     let shown = office.mover().follow(&id, done).await?;
     tell(session, &shown, office.now_ms());
-    Ok(if shown.state.stage.is_past_flip() { 0 } else { unfinished(&shown) })
+    Ok(cut_over(shown.state.stage))
 }
 
 /// Carries out `cellctl move abort`.
@@ -136,40 +137,45 @@ pub async fn abort(args: &AbortArgs, session: &Session) -> Ran {
     let id = args.which.find(&office).await?;
     context::confirm(session, &format!("Give move {id} up? What was copied is deleted again."))?;
     let shown = office.mover().give_up(&id, &args.reason).await?;
-    let held = is_held(&office, &shown);
     if args.wait.no_wait {
         return Ok(given(session, &office, &shown));
     }
-    if !held {
+    if !is_held(&office, &shown) {
         // Nobody is there to obey: this process does it.
         office.mover().release(&id).await?;
         let ended = carry_on(session, &office, &id).await?;
-        return Ok(if matches!(ended, Ended::Aborted { .. }) { 0 } else { given_up_late(&ended) });
+        return Ok(match ended {
+            Ended::Aborted { .. } => 0,
+            Ended::Completed { .. } => TOO_LATE,
+            Ended::Paused | Ended::Stuck { .. } | Ended::Stopped => NOT_YET,
+        });
     }
     session.printer.note(&format!("move {id} is told to give up; waiting for that"));
     let shown = office.mover().follow(&id, |shown| is_at_rest(&office, shown)).await?;
     tell(session, &shown, office.now_ms());
-    Ok(if exit_code(&shown) == ABORTED { 0 } else { unfinished(&shown) })
+    Ok(given_up(shown.state.stage))
 }
 
-/// Exit code of a move that was given up, where nobody asked for that.
-const ABORTED: u8 = 4;
-/// Exit code of an order that was not carried out, since whoever carries the move on has let go of it.
-const UNFINISHED: u8 = 10;
+/// Exit code of an order that came too late.
+const TOO_LATE: u8 = 7;
+/// Exit code of an order that waits for somebody to carry the move on.
+const NOT_YET: u8 = 10;
 
-/// A move that completed before the order reached it cannot be given up any more.
-fn given_up_late(ended: &Ended) -> u8 {
-    match ended {
-        Ended::Completed { .. } => 7,
-        other => other.exit_code(),
+/// The exit code of an abort, where a mover obeyed or did not.
+fn given_up(stage: Stage) -> u8 {
+    match stage {
+        Stage::Aborted => 0,
+        stage if stage.is_past_flip() => TOO_LATE,
+        _ => NOT_YET,
     }
 }
 
-fn unfinished(shown: &Shown) -> u8 {
-    match exit_code(shown) {
-        0 if shown.state.stage.is_past_flip() => 7,
-        0 => UNFINISHED,
-        code => code,
+/// The exit code of the order to cut over.
+fn cut_over(stage: Stage) -> u8 {
+    match stage {
+        Stage::Aborted => ABORTED,
+        stage if stage.is_past_flip() => 0,
+        _ => NOT_YET,
     }
 }
 

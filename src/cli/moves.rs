@@ -124,10 +124,13 @@ pub fn tell(session: &Session, shown: &Shown, now_ms: i64) {
     session.printer.result("cellctl.move/v1", shown, |style| show::head(shown, now_ms, style));
 }
 
+/// Exit code of a move that was given up, where that is not what was asked for.
+pub const ABORTED: u8 = 4;
+
 /// The exit code of who waited for a move: as that of who carried it on.
 pub fn exit_code(shown: &Shown) -> u8 {
     match shown.state.stage {
-        Stage::Aborted => 4,
+        Stage::Aborted => ABORTED,
         _ if shown.waits() => 10,
         _ => 0,
     }

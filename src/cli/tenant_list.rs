@@ -67,6 +67,8 @@ enum StateArg {
     Opening,
     /// It is served.
     Active,
+    /// It is served, and moved to another cell.
+    Moving,
     /// Its fence is not closed yet.
     Closing,
     /// It is gone.
@@ -126,6 +128,7 @@ impl StateArg {
         match self {
             Self::Opening => EntryState::Opening,
             Self::Active => EntryState::Active,
+            Self::Moving => EntryState::Moving,
             Self::Closing => EntryState::Closing,
             Self::Removed => EntryState::Removed,
         }

@@ -66,6 +66,7 @@ pub fn imported(document: &ImportDocument<'_>, style: Style) -> String {
     let added = if done.dry_run { "would be added" } else { "added" };
     let mut parts = vec![format!("{} {added}", many(done.added, "tenant"))];
     let others = [
+        (done.moving, "in a move that is over now"),
         (done.opened, "finished"),
         (done.equal, "there already"),
         (done.differing, "differing and left alone"),
@@ -198,6 +199,7 @@ fn summary(text: &mut String, stats: &Stats, style: Style) {
     let _ = writeln!(text, "{head}; active cells take {} more. Map version {}.", stats.headroom, stats.version);
     let parts = [
         (stats.opening, "being added"),
+        (stats.moving, "being moved"),
         (stats.closing, "being removed"),
         (stats.pinned, "pinned"),
         (stats.removed, "removed"),

@@ -38,7 +38,8 @@ pub enum Written {
     EntryChanged(TenantId),
     /// Nothing happened: this cell does not take it (not active, or no room).
     CellRefused(CellId),
-    /// Nothing happened: the fence of this tenant has a higher epoch, or another mode in the same one.
+    /// Nothing happened: a fence of this tenant has a higher epoch, or another mode in the same one, or a move holds it; or
+    /// it is not as a move has seen it.
     FenceAhead(TenantId),
 }
 
@@ -89,8 +90,8 @@ pub trait TenantMap: Send + Sync {
     async fn entry(&self, tenant: &TenantId) -> Called<Option<Entry>>;
     /// Those of many tenants, however many; a tenant without an entry is absent.
     async fn entries(&self, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Entry>>;
-    /// Up to `limit` entries of a bucket after a tenant. With `cell`, only those of the cell, so that a page may be
-    /// short or empty although there is more.
+    /// Up to `limit` entries of a bucket after a tenant. With `cell`, only those of the cell and those that a move takes
+    /// into it or out of it, so that a page may be short or empty although there is more.
     async fn page(&self, bucket: u8, after: Option<&TenantId>, limit: u32, cell: Option<&CellId>) -> Called<EntryPage>;
     /// The loads of all cells, those of deleted ones included.
     async fn seen_loads(&self) -> Called<SeenLoads>;
@@ -112,7 +113,8 @@ pub trait TenantMap: Send + Sync {
 pub trait Fences: Send + Sync {
     /// The fences of many tenants in one table, however many; a tenant without a fence is absent.
     async fn fences(&self, table: &FenceTable, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Fence>>;
-    /// Writes a fence over a lower epoch or over itself; false where there is a higher one, or another mode.
+    /// Writes a fence over a lower epoch or over itself; false where there is a higher one, or another mode, or where a
+    /// move holds it.
     async fn put(&self, write: &FenceWrite) -> Called<bool>;
     /// A page of all fences of a table, in no order.
     async fn page(&self, table: &FenceTable, next: Option<&str>) -> Called<FencePage>;

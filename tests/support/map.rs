@@ -164,7 +164,8 @@ impl MapState {
         let mut found = found.by_ref().filter(|e| after.is_none_or(|after| e.tenant > *after));
         let looked: Vec<&Entry> = found.by_ref().take(limit as usize).collect();
         let next = found.next().and_then(|_| looked.last().map(|e| e.tenant.clone()));
-        let entries = looked.into_iter().filter(|e| cell.is_none_or(|cell| e.cell == *cell)).cloned().collect();
+        let is_of = |e: &Entry, cell: &CellId| e.cell == *cell || e.moving.as_ref().is_some_and(|m| m.other == *cell);
+        let entries = looked.into_iter().filter(|e| cell.is_none_or(|cell| is_of(e, cell))).cloned().collect();
         EntryPage { entries, next, ..EntryPage::default() }
     }
 

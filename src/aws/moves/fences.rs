@@ -88,7 +88,7 @@ impl MoveFences for MoveAdapter {
     async fn notes(&self, table: &FenceTable, tenant: &TenantId, after: u64) -> Called<NotePage> {
         let table = self.fences(table);
         let after = after.max(NOTES_FROM - 1);
-        let (items, last) = query(&table, tenant, "shard > :number", after, None).await?;
+        let (items, last) = query(&table, tenant, "#shard > :number", after, None).await?;
         let notes = items.into_iter().map(|item| note(&table, tenant, item)).collect::<Called<_>>()?;
         Ok(NotePage { notes, more: last.is_some() })
     }
@@ -110,7 +110,7 @@ async fn shards(table: &Table, tenant: &TenantId) -> Called<BTreeMap<u8, Shard>>
     let mut found = BTreeMap::new();
     let mut start = None;
     loop {
-        let (items, last) = query(table, tenant, "shard < :number", NOTES_FROM, start).await?;
+        let (items, last) = query(table, tenant, "#shard < :number", NOTES_FROM, start).await?;
         for item in items {
             let (shard, what) = decode(table, &item)?;
             found.insert(shard, what);
@@ -134,6 +134,7 @@ async fn query(
     let condition = format!("tenant = :tenant AND {range}");
     let send = || {
         let request = client.query().table_name(&table.name).consistent_read(true).key_condition_expression(&condition);
+        let request = request.expression_attribute_names("#shard", "shard");
         let request = request.expression_attribute_values(":tenant", text(tenant.as_str()));
         let request = request.expression_attribute_values(":number", number(bound));
         request.set_exclusive_start_key(start.clone()).send()

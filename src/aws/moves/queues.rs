@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
 use aws_smithy_types::Blob;
 
-use crate::aws::call::{Call, absent_is_fine};
+use crate::aws::call::Call;
 use crate::aws::clients::PlaceClients;
 use crate::ports::moves::{Message, QueueRef, Queues};
 use crate::ports::{CallError, CallErrorKind, Called};
@@ -80,7 +80,11 @@ impl Queues for MoveAdapter {
     async fn delete(&self, queue: &QueueRef, message: &Message) -> Called<()> {
         let (clients, url) = self.queue(queue).await?;
         let send = || clients.sqs.delete_message().queue_url(&url).receipt_handle(&message.receipt).send();
-        absent_is_fine(self.caller.call(call("sqs:DeleteMessage", queue), send).await.map(|_| ()))
+        match self.caller.call(call("sqs:DeleteMessage", queue), send).await {
+            // It is gone, or its time was up and it will be received again, with another handle.
+            Err(error) if error.message.contains("ReceiptHandleIsInvalid") => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     async fn put_back(&self, queue: &QueueRef, message: &Message) -> Called<()> {

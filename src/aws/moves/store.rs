@@ -18,10 +18,12 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 
 use crate::aws::dynamo::{Item, built, failed_conditions, key, name_of, number, number_of, ten_digits, values};
+use crate::domain::ids::CellId;
 use crate::domain::lock::Lease;
 use crate::domain::moves::event::{Entry, Event};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{MOVE_FORMAT, MoveId};
+use crate::domain::record::CellRecord;
 use crate::ports::moves::{Appended, LedgerWrite, Moves, Summary};
 use crate::ports::{CallError, CallErrorKind, Called};
 
@@ -133,6 +135,12 @@ impl Moves for MoveAdapter {
             Ok(()) => Ok(Appended::Done),
             Err(error) => self.refused(id, entry, error).await,
         }
+    }
+
+    async fn outputs(&self, cell: &CellId) -> Called<BTreeMap<String, String>> {
+        let Some(item) = self.control.get("CELL", cell.as_str()).await? else { return Ok(BTreeMap::new()) };
+        let record: CellRecord = self.control.decode(&item)?;
+        Ok(record.applied.map(|applied| applied.outputs).unwrap_or_default())
     }
 
     async fn open(&self) -> Called<Vec<Summary>> {

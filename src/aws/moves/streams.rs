@@ -4,7 +4,7 @@
 //! error; what the stream no longer keeps is said to be trimmed, and never skipped.
 
 use async_trait::async_trait;
-use aws_sdk_dynamodbstreams::types::{Record, Shard, ShardIteratorType, StreamRecord};
+use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType, StreamDescription, StreamRecord, StreamStatus};
 
 use crate::aws::call::Call;
 use crate::domain::data::Item;
@@ -26,9 +26,14 @@ fn unreadable(share: &Share, shard: &str, why: impl std::fmt::Display) -> CallEr
     CallError { kind: CallErrorKind::Invalid, operation: call.operation, subject: call.subject, message }
 }
 
-fn shard(described: Shard) -> Option<StreamShard> {
-    let ends = described.sequence_number_range.and_then(|range| range.ending_sequence_number);
-    Some(StreamShard { id: described.shard_id?, parent: described.parent_shard_id, closed: ends.is_some() })
+/// The shards in a description. Those of a stream that was turned off are closed, also where none says so: MiniStack gives
+/// no number for the end of a shard without records.
+fn shards(described: StreamDescription) -> impl Iterator<Item = StreamShard> {
+    let is_off = described.stream_status == Some(StreamStatus::Disabled);
+    described.shards.into_iter().flatten().filter_map(move |shard| {
+        let ends = shard.sequence_number_range.and_then(|range| range.ending_sequence_number);
+        Some(StreamShard { id: shard.shard_id?, parent: shard.parent_shard_id, closed: is_off || ends.is_some() })
+    })
 }
 
 /// Reads a record.
@@ -114,7 +119,7 @@ impl ChangeStreams for MoveAdapter {
             let answer = self.caller.call(call("dynamodb:DescribeStream", table, "the shards"), send).await?;
             let described = answer.stream_description;
             start = described.as_ref().and_then(|described| described.last_evaluated_shard_id.clone());
-            found.extend(described.and_then(|described| described.shards).into_iter().flatten().filter_map(shard));
+            found.extend(described.into_iter().flat_map(shards));
             if start.is_none() {
                 return Ok(found);
             }

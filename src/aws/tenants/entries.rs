@@ -42,6 +42,9 @@ pub(super) fn put(table: &Table, entry: &Entry, seen: Option<&Entry>) -> Called<
         ("version", number(entry.version)),
         ("format", number(entry.format)),
     ]));
+    if let Some(moving) = &entry.moving {
+        item.insert("other".to_owned(), text(moving.other.as_str()));
+    }
     match seen {
         None => table.put(item, "attribute_not_exists(pk)", Item::new()),
         Some(seen) => table.put(item, "version = :seen", values([(":seen", number(seen.version))])),
@@ -79,7 +82,8 @@ pub(super) async fn page(
             request = request.expression_attribute_values(":after", text(after.as_str()));
         }
         if let Some(cell) = cell {
-            request = request.filter_expression("#cell = :cell").expression_attribute_names("#cell", "cell");
+            request = request.filter_expression("#cell = :cell OR #other = :cell");
+            request = request.expression_attribute_names("#cell", "cell").expression_attribute_names("#other", "other");
             request = request.expression_attribute_values(":cell", text(cell.as_str()));
         }
         request.send()

@@ -172,6 +172,11 @@ pub struct CellSpec {
     #[serde(default)]
     #[schemars(schema_with = "maps::atoms::<Function>")]
     pub functions: IndexMap<String, Function>,
+    /// Shards of each tenant's fence: 1 to 32; 1 when absent. A transaction checks one of them, so that more let a busy
+    /// tenant write more at a time. Change it only in a cell that serves no tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 32))]
+    pub fence_shards: Option<u8>,
     /// Values for the parameters of a CloudFormation template of your own.
     #[serde(default)]
     #[schemars(schema_with = "maps::parameters")]

@@ -10,6 +10,8 @@ pub mod fence;
 pub mod machine;
 pub mod orders;
 pub mod receipt;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::fmt;
 use std::str::FromStr;

@@ -112,7 +112,7 @@ impl Decoder {
             return Err(Fault::CellUnknown(entry.cell));
         }
         if !(1..=EPOCH_MAX).contains(&entry.epoch)
-            || entry.state == EntryState::Removed
+            || matches!(entry.state, EntryState::Moving | EntryState::Removed)
             || !(1..=WEIGHT_MAX).contains(&entry.weight)
         {
             return Err(Fault::Malformed("no tenant has such an epoch, state or weight".to_owned()));

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{CellId, Digest, FleetName, Region, Residency, TenantId, Tier};
 use super::record::CellState;
 use super::tenant::load::CellLoad;
-use super::tenant::{Attributes, Entry, EntryState, Pin, WEIGHT_DEFAULT};
+use super::tenant::{Attributes, Entry, EntryState, Moving, Pin, WEIGHT_DEFAULT};
 
 pub use decode::{Decoder, Item};
 pub use encode::{Encoder, OutOfOrder};
@@ -97,7 +97,7 @@ pub struct EntryLine {
     pub cell: CellId,
     /// Grows with every change of the cell and with every removal.
     pub epoch: u64,
-    /// Where the tenant is in its life; active when absent.
+    /// Where the tenant is in its life; active when absent. One that is being moved is active.
     #[serde(default = "active", skip_serializing_if = "is_active")]
     #[schemars(with = "String", extend("enum" = ["opening", "active", "closing"]))]
     pub state: EntryState,
@@ -129,8 +129,23 @@ pub struct EntryLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<PinLine>")]
     pub pin: Option<Pin>,
+    /// The move that it is in; absent when it is in none.
+    #[serde(default, rename = "move", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<MoveLine>")]
+    pub moving: Option<Moving>,
     /// When it was added, in milliseconds since 1970.
     pub added_at_ms: i64,
+}
+
+/// Shape of a move, for the schema.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code, reason = "it is there for its schema: `Moving` belongs to the entries")]
+struct MoveLine {
+    /// Its id.
+    id: String,
+    /// The cell beside the one that serves the tenant. It need not have a line.
+    other: String,
 }
 
 /// Shape of a pin, for the schema.
@@ -161,11 +176,13 @@ pub struct Trailer {
 impl From<Entry> for EntryLine {
     fn from(entry: Entry) -> Self {
         let Attributes { tier, residency, regions, dedicated, canary, weight, labels } = entry.attributes;
+        // A reader of format 1 knows no state `moving`, and the tenant is served like any other.
+        let state = if entry.state == EntryState::Moving { EntryState::Active } else { entry.state };
         Self {
             tenant: entry.tenant,
             cell: entry.cell,
             epoch: entry.epoch,
-            state: entry.state,
+            state,
             tier,
             residency,
             regions,
@@ -174,6 +191,7 @@ impl From<Entry> for EntryLine {
             weight,
             labels,
             pin: entry.pin,
+            moving: entry.moving,
             added_at_ms: entry.added_at_ms,
         }
     }
@@ -207,6 +225,7 @@ impl EntryLine {
             ("weight", self.weight == other.weight),
             ("labels", self.labels == other.labels),
             ("pin", self.pin == other.pin),
+            ("move", self.moving == other.moving),
             ("addedAtMs", self.added_at_ms == other.added_at_ms),
         ];
         pairs.into_iter().filter(|(_, equal)| !equal).map(|(name, _)| name).collect()

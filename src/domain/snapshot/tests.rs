@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::moves::MoveId;
 use crate::domain::tenant::label::LABELS_MAX;
 use crate::domain::tenant::{ENTRY_FORMAT, EPOCH_MAX, REASON_MAX};
 
@@ -76,6 +77,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         EntryState::Opening,
         EntryState::Active,
         EntryState::Active,
+        EntryState::Moving,
         EntryState::Closing,
         EntryState::Removed,
     ]);
@@ -86,6 +88,10 @@ fn entry() -> impl Strategy<Value = Entry> {
     let cell = id::<CellId>("cell-[1-9]");
     (tenant, cell, 1..=EPOCH_MAX, state, attributes(), pin, any::<i64>(), 0..1_000_u64).prop_map(
         |(tenant, cell, epoch, state, attributes, pin, added_at_ms, version)| Entry {
+            moving: (state == EntryState::Moving).then(|| Moving {
+                id: MoveId { tenant: tenant.clone(), version },
+                other: "cell-0".parse().expect("valid"),
+            }),
             format: ENTRY_FORMAT,
             tenant,
             cell,
@@ -93,7 +99,6 @@ fn entry() -> impl Strategy<Value = Entry> {
             state,
             attributes,
             pin,
-            moving: None,
             added_at_ms,
             changed_at_ms: added_at_ms,
             version,

@@ -26,6 +26,8 @@ const VISIBILITY_SECONDS: u32 = 30;
 const RECEIVES_MAX: u32 = 5;
 /// Seconds for which a message is kept: 4 days, also SQS's own default.
 const RETENTION_SECONDS: u32 = 345_600;
+/// Shards of a tenant's fence in a cell that names no number.
+const FENCE_SHARDS: u8 = 1;
 /// Days for which logs are kept.
 const LOG_RETENTION_DAYS: u32 = 30;
 
@@ -58,6 +60,7 @@ pub(super) fn cell(cell: &Cell, code: &BTreeMap<String, Digest>) -> Result<Field
         ("queues", sorted(&spec.queues).map(|(name, q)| queue(name, q)).collect()),
         ("functions", Value::Array(functions.collect::<Result<_, _>>()?)),
         ("parameters", json!(spec.parameters.iter().collect::<BTreeMap<_, _>>())),
+        ("fenceShards", json!(spec.fence_shards.unwrap_or(FENCE_SHARDS))),
         ("logRetentionDays", json!(spec.log_retention_days.unwrap_or(LOG_RETENTION_DAYS))),
         ("alarmTopic", json!(spec.alarm_topic)),
     ]))

@@ -165,7 +165,7 @@ fn finding(error: &Error, file: &str, text: &str) -> Finding {
 
 /// What to do about an error, from its kind and from the expression it stands in.
 fn hint(kind: ErrorKind, words: &str) -> String {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         "cell.name",
         "cell.type",
         "cell.region",
@@ -176,6 +176,7 @@ fn hint(kind: ErrorKind, words: &str) -> String {
         "cell.queues",
         "cell.functions",
         "cell.parameters",
+        "cell.fenceShards",
         "cell.logRetentionDays",
         "cell.alarmTopic",
     ];

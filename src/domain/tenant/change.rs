@@ -4,6 +4,9 @@
 //! kept: the epoch only grows; a counter changes with the entry that it counts; where the fence is in another account
 //! or Region, its write lies between two transactions, so that the fence is never open without an entry that says so.
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 

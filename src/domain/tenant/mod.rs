@@ -178,6 +178,12 @@ impl Entry {
         self.state != EntryState::Removed
     }
 
+    /// The cells in which it takes room: while it is moved there are two.
+    pub fn rooms(&self) -> impl Iterator<Item = &CellId> {
+        let other = self.moving.as_ref().map(|moving| &moving.other);
+        std::iter::once(&self.cell).chain(other).filter(|_| self.is_present())
+    }
+
     /// The end of the tenant's audit chain.
     pub fn audit_head(&self) -> Head {
         Head { seq: self.version, hash: self.head.clone() }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::{CellId, Region, Residency, TenantId};
+use crate::domain::moves::MoveId;
 use crate::domain::record::CellState;
 
 use super::fence::{Fence, FenceMode};
@@ -16,8 +17,8 @@ use super::load::CellLoad;
 use super::placement::{Candidate, Refusal, UnknownResidency, Wish, allowed_regions};
 use super::{ENTRY_FORMAT, Entry, EntryState};
 
-/// How long an entry may be in state opening or closing before it counts as left behind, in milliseconds: many times
-/// what the two calls take that lie between its transactions.
+/// How long an entry may be in state opening or closing, or moving without a fence that serves it, before it counts as left
+/// behind, in milliseconds: many times what the two calls take that lie between its transactions.
 pub const STUCK_AFTER_MS: i64 = 60_000;
 
 /// Something that is not as it should be.
@@ -82,6 +83,19 @@ pub enum Finding {
         cell: CellId,
         /// Since when, in milliseconds since 1970.
         since_ms: i64,
+    },
+    /// A tenant is in a move, and its cell does not take its writes.
+    StuckMoving {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its cell.
+        cell: CellId,
+        /// The move.
+        id: MoveId,
+        /// When its entry was changed last, in milliseconds since 1970.
+        since_ms: i64,
+        /// What its fence allows; none where it has none.
+        mode: Option<FenceMode>,
     },
     /// The entry was written by a newer cellctl.
     NewerFormat {
@@ -207,6 +221,11 @@ impl fmt::Display for Finding {
             Self::StuckClosing { tenant, cell, .. } => {
                 write!(f, "the removal of tenant {tenant} from cell {cell} was cut off")
             }
+            Self::StuckMoving { tenant, cell, id, mode, .. } => write!(
+                f,
+                "tenant {tenant} is in the move {id}, and its cell {cell} takes no writes for it: its fence is {}",
+                mode.map_or("missing", FenceMode::as_str)
+            ),
             Self::NewerFormat { tenant, format } => {
                 write!(f, "the entry of tenant {tenant} has format {format}; this cellctl knows {ENTRY_FORMAT}")
             }
@@ -259,6 +278,7 @@ impl Finding {
             Self::UnknownResidency { .. } => "unknown-residency",
             Self::StuckOpening { .. } => "stuck-opening",
             Self::StuckClosing { .. } => "stuck-closing",
+            Self::StuckMoving { .. } => "stuck-moving",
             Self::NewerFormat { .. } => "newer-format",
             Self::EntryUnreadable { .. } => "entry-unreadable",
             Self::CountersDiffer { .. } => "counters-differ",
@@ -287,19 +307,32 @@ impl Finding {
     }
 
     /// What to do about it.
-    pub fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> String {
+        match self {
+            Self::CellDeleted { tenant, .. } => {
+                format!("nothing serves it: create the cell again, or {}", anew(tenant))
+            }
+            Self::WrongRegion { tenant, .. } => {
+                format!("its data is where it may not be: {}, or correct its residency and Regions", elsewhere(tenant))
+            }
+            Self::WrongCell { tenant, .. } => {
+                format!("{}, or change its attributes or the cell's definition", elsewhere(tenant))
+            }
+            Self::StuckMoving { id, .. } => format!("`cellctl move resume {id}` goes on with the move"),
+            Self::FenceMode { tenant, mode, .. } if mode.is_moving() => {
+                format!("a move holds it that the map does not know: `cellctl move show {tenant}` says which")
+            }
+            other => other.plain_advice().to_owned(),
+        }
+    }
+
+    /// Advice that names nobody.
+    fn plain_advice(&self) -> &'static str {
         match self {
             _ if self.is_safe() => "run the command with --repair",
             Self::CellMissing { .. } => {
                 "if the cell is there, `cell cordon` and `cell uncordon` make its counters anew and --repair sets them right; if it is not, remove the tenant and add it to another cell"
             }
-            Self::CellDeleted { .. } => {
-                "nothing serves it: create the cell again, or remove the tenant and add it to another cell"
-            }
-            Self::WrongRegion { .. } => {
-                "its data is where it may not be: move it at once, or correct its residency and Regions with `tenant set`"
-            }
-            Self::WrongCell { .. } => "move it to another cell, or change its attributes or the cell's definition",
             Self::UnknownResidency { .. } => "list it in spec.residency of fleet.yaml, or change it with `tenant set`",
             Self::NewerFormat { .. } => "use the newer cellctl; this one leaves the entry alone",
             Self::EntryUnreadable { .. } => {
@@ -308,9 +341,7 @@ impl Finding {
             Self::FenceAhead { .. } => {
                 "the map is older than the cell: look at `tenant history` and at restores of the map's table before anything else"
             }
-            Self::FenceMode { .. } => {
-                "its writes are refused: if no move is under way, remove the tenant and add it to the same cell again"
-            }
+            Self::FenceMode { .. } => "its writes are refused: remove the tenant and add it to the same cell again",
             Self::FenceElsewhere { .. } => {
                 "the cell may have taken writes: compare the tenant's data in both cells, then close the fence by hand"
             }
@@ -320,6 +351,16 @@ impl Finding {
             _ => "check that the cell's stack and its fence table are there and may be read, then run it again",
         }
     }
+}
+
+/// How a tenant comes into another cell with its data.
+fn elsewhere(tenant: &TenantId) -> String {
+    format!("move it: `cellctl tenant move {tenant} --to CELL`")
+}
+
+/// How a tenant comes into another cell where there is nothing to move.
+fn anew(tenant: &TenantId) -> String {
+    format!("`cellctl tenant remove {tenant}`, then `cellctl tenant add {tenant}`, without its data")
 }
 
 /// Whether the entry is between two transactions of an operation that may still be under way.
@@ -362,7 +403,10 @@ pub fn examine(entry: &Entry, fleet: &Fleet, seat: &Seat, fence: Option<Option<&
     };
     let ahead = fence.flatten().is_some_and(|fence| fence.epoch > entry.epoch);
     let life = if ahead { None } else { stuck(entry, now_ms) };
-    let fence = fence.and_then(|fence| of_fence(entry, fence));
+    let fence = fence.and_then(|fence| match &entry.moving {
+        Some(moving) => of_move(entry, &moving.id, fence, now_ms),
+        None => of_fence(entry, fence),
+    });
     of_place(entry, fleet, load, seat.candidate.as_ref()).into_iter().chain(life).chain(fence).collect()
 }
 
@@ -400,17 +444,28 @@ fn of_fence(entry: &Entry, fence: Option<&Fence>) -> Option<Finding> {
     let (tenant, cell, epoch) = (entry.tenant.clone(), entry.cell.clone(), entry.epoch);
     let is_active = entry.state == EntryState::Active;
     let Some(fence) = fence else { return is_active.then_some(Finding::FenceMissing { tenant, cell, epoch }) };
-    let fence_epoch = fence.epoch;
-    let is_moving = fence.mode.is_moving();
+    let (fence_epoch, mode) = (fence.epoch, fence.mode);
     match fence_epoch.cmp(&epoch) {
-        // A move has begun and the entry will follow.
-        std::cmp::Ordering::Greater | std::cmp::Ordering::Equal if is_moving => None,
+        // The entry says that a move is under way before the move holds a fence, and until it holds none.
+        _ if is_active && mode.is_moving() => Some(Finding::FenceMode { tenant, cell, fence_epoch, mode }),
         std::cmp::Ordering::Greater => Some(Finding::FenceAhead { tenant, cell, epoch, fence_epoch }),
         _ if !is_active => None,
-        std::cmp::Ordering::Less if !is_moving => Some(Finding::FenceBehind { tenant, cell, epoch, fence_epoch }),
-        std::cmp::Ordering::Equal if fence.mode == FenceMode::Open => None,
-        _ => Some(Finding::FenceMode { tenant, cell, fence_epoch, mode: fence.mode }),
+        std::cmp::Ordering::Less => Some(Finding::FenceBehind { tenant, cell, epoch, fence_epoch }),
+        std::cmp::Ordering::Equal if mode == FenceMode::Open => None,
+        std::cmp::Ordering::Equal => Some(Finding::FenceMode { tenant, cell, fence_epoch, mode }),
     }
+}
+
+/// Whether the fence in the cell of a tenant that is moved takes its writes, or will again. It may be ahead of the entry: a
+/// source that was reopened is.
+fn of_move(entry: &Entry, id: &MoveId, fence: Option<&Fence>, now_ms: i64) -> Option<Finding> {
+    let serves = [FenceMode::Open, FenceMode::Guarded, FenceMode::Sealed];
+    let is_served = fence.is_some_and(|fence| fence.epoch >= entry.epoch && serves.contains(&fence.mode));
+    let since_ms = entry.changed_at_ms;
+    let is_fresh = now_ms.saturating_sub(since_ms) < STUCK_AFTER_MS;
+    let (tenant, cell, id) = (entry.tenant.clone(), entry.cell.clone(), id.clone());
+    let mode = fence.map(|fence| fence.mode);
+    (!is_served && !is_fresh).then_some(Finding::StuckMoving { tenant, cell, id, since_ms, mode })
 }
 
 /// Judges a fence of a cell by the tenant's entry. One in the tenant's own cell is for `examine`.
@@ -421,7 +476,9 @@ pub fn examine_fence(cell: &CellId, fence: &Fence, entry: Option<&Entry>) -> Opt
     let (tenant, cell, fence_epoch) = (fence.tenant.clone(), cell.clone(), fence.epoch);
     let Some(entry) = entry else { return Some(Finding::FenceOrphan { tenant, cell, fence_epoch }) };
     let is_home = entry.is_present() && entry.cell == cell;
-    if is_home || entry.format > ENTRY_FORMAT {
+    // Where FLIP is no one transaction, the target is open before its entry says so.
+    let is_target = entry.moving.as_ref().is_some_and(|moving| moving.other == cell) && fence_epoch > entry.epoch;
+    if is_home || is_target || entry.format > ENTRY_FORMAT {
         return None;
     }
     let served_by = entry.is_present().then(|| entry.cell.clone());

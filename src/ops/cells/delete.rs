@@ -69,7 +69,10 @@ pub async fn check(world: &World, fleet: &Fleet, name: &CellId, zero: bool) -> R
     if held > 0 {
         return refuse(
             format!("cell {name} still holds {held} tenants"),
-            format!("remove them or add them elsewhere first; `cellctl tenant list --cell {name}` shows them"),
+            format!(
+                "`cellctl tenant move TENANT --to CELL` moves them into another cell; `cellctl tenant list --cell {name}` \
+                 shows them, and `cellctl tenant list --state moving` those that a move takes into it or out of it"
+            ),
         );
     }
     Ok(record)
@@ -92,9 +95,10 @@ async fn refuse_inhabited(world: &World, name: &CellId) -> Result<(), OpError> {
     if names.is_empty() {
         return Ok(());
     }
-    let message = format!("cell {name} counts no tenants, but the map has some in it: {}", names.join(", "));
+    let message =
+        format!("cell {name} counts no tenants, but the map has some in it, or on the way: {}", names.join(", "));
     Err(OpError::new(ErrorKind::Refused, message)
-        .hint("`cellctl map verify --repair` sets the counter right; then remove them, or add them elsewhere"))
+        .hint("`cellctl map verify --repair` sets the counter right; then `cellctl tenant move TENANT --to CELL`"))
 }
 
 /// Deletes a cell that `check` has passed.

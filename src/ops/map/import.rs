@@ -54,6 +54,8 @@ pub struct Imported {
     pub entries: u64,
     /// Added by this run.
     pub added: u64,
+    /// Of these: in a move when the snapshot was made. Each is in the cell that served it then, and in no move any more.
+    pub moving: u64,
     /// There, and their fences opened by this run.
     pub opened: u64,
     /// There already, as in the snapshot.
@@ -72,6 +74,7 @@ impl Imported {
 
     fn count(&mut self, tally: &Tally) {
         self.added += tally.added;
+        self.moving += tally.moving;
         self.opened += tally.opened;
         self.equal += tally.equal;
         let differing = tally.left.iter().filter(|left| matches!(left.why, Why::Differs { .. })).count() as u64;
@@ -101,6 +104,7 @@ impl Planned {
 #[derive(Default)]
 struct Tally {
     added: u64,
+    moving: u64,
     opened: u64,
     equal: u64,
     left: Vec<Left>,
@@ -113,6 +117,7 @@ impl Tally {
 
     fn merge(mut self, other: Self) -> Self {
         self.added += other.added;
+        self.moving += other.moving;
         self.opened += other.opened;
         self.equal += other.equal;
         self.left.extend(other.left);
@@ -229,7 +234,7 @@ impl Importer<'_> {
         while let Some(mut batch) = todo.pop() {
             let changes = self.changes(&batch, cells);
             match self.desk.world.map.write(&changes).await {
-                Ok(Written::Done) => tally = tally.merge(self.landed(changes).await?),
+                Ok(Written::Done) => tally = tally.merge(self.landed(&batch, changes).await?),
                 Ok(refusal @ (Written::CellRefused(_) | Written::FenceAhead(_))) => {
                     if let [alone] = batch.as_slice() {
                         let fence = matches!(refusal, Written::FenceAhead(_));
@@ -246,7 +251,7 @@ impl Importer<'_> {
                     }
                     let known = self.entries_of(&batch).await?;
                     if were_written(&changes, &known) {
-                        tally = tally.merge(self.landed(changes).await?);
+                        tally = tally.merge(self.landed(&batch, changes).await?);
                     } else {
                         unclear?;
                         todo.extend(self.judge_anew(batch, known, &mut tally).await?);
@@ -271,11 +276,13 @@ impl Importer<'_> {
     }
 
     /// Changes that were written: opens the fences that were no part of the transaction.
-    async fn landed(&self, changes: Vec<Change>) -> Result<Tally, OpError> {
+    async fn landed(&self, batch: &[Planned], changes: Vec<Change>) -> Result<Tally, OpError> {
         let (opening, done): (Vec<Entry>, Vec<Entry>) =
             changes.into_iter().map(|change| change.after).partition(|entry| entry.state == EntryState::Opening);
         let tally = self.open_fences(opening).await?;
-        Ok(Tally { added: tally.added + done.len() as u64, ..tally })
+        let is_left = |planned: &Planned| tally.left.iter().any(|left| left.tenant == planned.line.tenant);
+        let moving = batch.iter().filter(|planned| planned.line.moving.is_some() && !is_left(planned)).count() as u64;
+        Ok(Tally { added: tally.added + done.len() as u64, moving, ..tally })
     }
 
     /// Opens the fences of tenants that are there.
@@ -359,7 +366,8 @@ fn read<R: BufRead>(snapshot: &mut Snapshot<R>) -> Result<Vec<EntryLine>, OpErro
 /// What the work would come to if all of it went well.
 fn foretell(work: Work) -> Tally {
     let (added, opened) = (work.missing.len() as u64, work.unopened.len() as u64);
-    Tally { added, opened, ..work.tally }
+    let moving = work.missing.iter().filter(|planned| planned.line.moving.is_some()).count() as u64;
+    Tally { added, moving, opened, ..work.tally }
 }
 
 /// Batches that fit into a transaction, in lanes that share no cell.

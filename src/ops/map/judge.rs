@@ -85,6 +85,8 @@ pub(super) fn judge(line: &EntryLine, there: Option<&Entry>) -> Judged {
         return if above { Judged::Missing } else { Judged::Left(Why::Removed { epoch: there.epoch }) };
     }
     let mut fields = EntryLine::from(there.clone()).differences(line);
+    // A move that has begun or ended since leaves the tenant where it is; one that was cut over differs in the cell.
+    fields.retain(|field| *field != "move");
     let opens = |state| matches!(state, EntryState::Opening | EntryState::Active);
     if opens(there.state) && opens(line.state) {
         // The one becomes the other by itself.

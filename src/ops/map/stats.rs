@@ -34,6 +34,8 @@ pub struct Stats {
     pub weight: u64,
     /// Of these: being added.
     pub opening: u64,
+    /// Of these: being moved. They take room in two cells.
+    pub moving: u64,
     /// Of these: being removed.
     pub closing: u64,
     /// Of these: pinned.
@@ -71,7 +73,7 @@ pub struct CellStats {
     pub region: Option<Region>,
     /// Its state; none where it has not been provisioned.
     pub state: Option<CellState>,
-    /// Tenants in it.
+    /// Tenants that take room in it; one that is moved does so in two cells.
     pub tenants: u64,
     /// Sum of their weights.
     pub weight: u64,
@@ -146,9 +148,12 @@ impl Counter {
         stats.tenants += 1;
         stats.weight = stats.weight.saturating_add(weight);
         stats.opening += u64::from(entry.state == EntryState::Opening);
+        stats.moving += u64::from(entry.state == EntryState::Moving);
         stats.closing += u64::from(entry.state == EntryState::Closing);
         stats.pinned += u64::from(entry.pin.is_some());
-        add(&mut self.cells, &entry.cell, (1, weight));
+        for cell in entry.rooms() {
+            add(&mut self.cells, cell, (1, weight));
+        }
         let tier = entry.attributes.tier.as_ref().map_or(NONE, |tier| tier.as_str());
         add(&mut self.tiers, tier, (1, weight));
         self.weigh(entry);

@@ -23,7 +23,8 @@ pub struct Wanted {
     pub page: u32,
     /// Only those after this tenant.
     pub after: Option<TenantId>,
-    /// Only those of this cell, removed tenants whose last cell it was included.
+    /// Only those of this cell: removed tenants whose last cell it was are included, and so are those that a move takes into
+    /// it or out of it.
     pub cell: Option<CellId>,
 }
 

@@ -63,7 +63,7 @@ impl Told {
     fn new(finding: Finding, outcome: Outcome) -> Self {
         let message = finding.to_string();
         let hint = match outcome {
-            Outcome::Found => Some(finding.advice().to_owned()),
+            Outcome::Found => Some(finding.advice()),
             Outcome::Repaired { .. } => None,
             Outcome::Left { .. } => Some("mend what the reason names, then run the same command again".to_owned()),
         };

@@ -78,6 +78,7 @@ impl Driver<'_> {
         let (sealed, proof, keys) = match self.seal(&before).await? {
             true => {
                 let (proof, keys) = self.drain().await?;
+                self.context.check()?;
                 (self.flip(&before).await?, proof, keys)
             }
             false => (Sealed::Not("a shard of its fence could not be sealed".to_owned()), Proof::Notes, 0),

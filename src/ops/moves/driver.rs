@@ -99,10 +99,15 @@ impl Driver<'_> {
             self.open_capture(true).await?;
             return self.note(Event::CaptureStarted).await;
         }
-        let event = self.beside(step).await?;
+        let (ended, halt) = self.beside(self.work(step)).await;
+        let event = ended?;
         let sealed = matches!(event, Event::CutoverStarted { .. });
         self.note(event).await?;
-        if sealed { self.cut_over().await } else { Ok(()) }
+        match halt {
+            Some(halt) => Err(halt),
+            None if sealed => self.cut_over().await,
+            None => Ok(()),
+        }
     }
 
     async fn open_capture(&mut self, fresh: bool) -> Result<(), Halt> {
@@ -114,34 +119,33 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Does a step with the streams, the orders and the progress beside it. A step that sends bulk requests is let end, so
-    /// that none is under way that nobody has seen answered.
-    async fn beside(&self, step: Step) -> Result<Event, Halt> {
-        let (work, beside) = (pin!(self.work(step)), pin!(self.background()));
+    /// Does a piece of work with the streams, the orders and the progress beside it. Where one of those has a reason to end
+    /// it, it is asked to end and let do so, so that no request is under way that nobody has seen answered; the reason comes
+    /// back in its place, or beside what it has done.
+    async fn beside(&self, work: impl Future<Output = Result<Event, Halt>>) -> (Result<Event, Halt>, Option<Halt>) {
+        let (work, beside) = (pin!(work), pin!(self.background()));
         match select(work, beside).await {
-            Either::Left((event, _)) => event,
-            Either::Right((halt, work)) if self.state.stage.is_bulk() => {
+            Either::Left((ended, _)) => (ended, None),
+            Either::Right((halt, work)) => {
                 self.context.cancel(true);
                 let ended = work.await;
                 self.context.cancel(false);
-                if ended.is_ok() { ended } else { Err(halt) }
+                match ended {
+                    Ok(event) => (Ok(event), Some(halt)),
+                    // What it failed with says less than why it was asked to end.
+                    Err(_) => (Err(halt), None),
+                }
             }
-            Either::Right((halt, _)) => Err(halt),
         }
     }
 
-    /// The sealed part of a cutover, with the streams beside it.
+    /// The sealed part of a cutover. Nothing goes to the ledger meanwhile.
     async fn cut_over(&mut self) -> Result<(), Halt> {
         self.dirty.set_durable(false);
-        let ended = {
-            let (work, beside) = (pin!(self.sealed()), pin!(self.background()));
-            match select(work, beside).await {
-                Either::Left((event, _)) => event,
-                Either::Right((halt, _)) => Err(halt),
-            }
-        };
+        let (ended, halt) = self.beside(self.sealed()).await;
         self.dirty.set_durable(true);
-        self.note(ended?).await
+        self.note(ended?).await?;
+        halt.map_or(Ok(()), Err)
     }
 
     /// What runs beside every step, until it has a reason to end it.
@@ -192,9 +196,9 @@ impl Driver<'_> {
                 }
                 Err(worse) => return self.let_go(worse).await.map(Some),
             }
-            if self.state.stage.is_past_flip() && matches!(halt, Halt::Gap { .. } | Halt::AbortOrdered(_)) {
-                return Ok(None);
-            }
+        }
+        if self.state.stage.is_past_flip() && matches!(halt, Halt::Gap { .. } | Halt::AbortOrdered(_)) {
+            return Ok(None);
         }
         let event = match &halt {
             Halt::Gap { table, what } => Event::GapFound { table: table.clone(), what: what.clone() },

@@ -260,3 +260,6 @@ async fn asked(mut stop: watch::Receiver<bool>) {
         std::future::pending::<()>().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ mod halt;
 mod journal;
 mod lease;
 mod lease_of;
+mod ledger;
 mod leftovers;
 pub mod many;
 mod meter;
@@ -29,6 +30,8 @@ mod plan;
 mod queues;
 mod reconcile;
 mod reserve;
+mod scan;
+mod shards;
 mod steps;
 mod verify;
 

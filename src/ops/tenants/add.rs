@@ -16,6 +16,7 @@ use crate::ports::tenants::Written;
 
 use super::place::{Placement, no_cell, placement};
 use super::remnant::lost;
+use super::set::elsewhere;
 use super::{Desk, Did, half_removed, load_of};
 
 /// Who is to be added.
@@ -171,7 +172,7 @@ impl Desk<'_> {
                     fence.mode.as_str()
                 );
                 Err(OpError::new(ErrorKind::Refused, message)
-                    .hint("`cellctl map verify` shows what is not as it should be"))
+                    .hint(format!("`cellctl move show {tenant}` says which; let it end, or give it up, first")))
             }
             found => Ok(found.map_or(0, |fence| fence.epoch)),
         }
@@ -225,7 +226,9 @@ fn refuse_other(entry: &Entry, request: &AddRequest) -> Result<(), OpError> {
     }
     if request.to.as_ref().is_some_and(|to| to != cell) {
         let message = format!("tenant {tenant} is in cell {cell} already");
-        return Err(OpError::new(ErrorKind::Refused, message).hint("an add moves nobody"));
+        return Err(
+            OpError::new(ErrorKind::Refused, message).hint(format!("an add moves nobody; {}", elsewhere(tenant)))
+        );
     }
     if entry.attributes != request.attributes {
         let message = format!("tenant {tenant} is in cell {cell} already, with other attributes");

@@ -16,7 +16,7 @@ use crate::ports::CallErrorKind;
 use crate::ports::tenants::Written;
 
 use super::add::fence_ahead;
-use super::{Desk, Did};
+use super::{Desk, Did, in_a_move};
 
 /// How it went.
 #[derive(Debug, Clone, Serialize)]
@@ -48,6 +48,9 @@ impl Desk<'_> {
         loop {
             let entry = self.entry(tenant).await?;
             refuse_pinned(&entry)?;
+            if entry.state == EntryState::Moving {
+                return Err(in_a_move(&entry));
+            }
             if entry.state == EntryState::Removed {
                 return Ok(Removed { did, entry });
             }
@@ -81,7 +84,7 @@ impl Desk<'_> {
     async fn remove_step(&self, entry: &Entry) -> Result<Option<Entry>, OpError> {
         let load = self.world.map.load(&entry.cell).await?;
         let (place, fence) = self.fence_of(load.as_ref(), &entry.tenant).await?;
-        if let Some(fence) = fence.as_ref().filter(|fence| is_held(fence, entry)) {
+        if let Some(fence) = fence.as_ref().filter(|fence| fence.mode.is_moving()) {
             return Err(held(fence, entry));
         }
         let floor = fence.as_ref().map_or(0, |fence| fence.epoch);
@@ -124,15 +127,10 @@ impl Desk<'_> {
     }
 }
 
-/// Whether a move holds the fence. One of an earlier epoch is what a move has left behind.
-fn is_held(fence: &Fence, entry: &Entry) -> bool {
-    fence.mode.is_moving() && fence.epoch >= entry.epoch
-}
-
 fn held(fence: &Fence, entry: &Entry) -> OpError {
     let (tenant, cell, mode) = (&entry.tenant, &entry.cell, fence.mode.as_str());
     OpError::new(ErrorKind::Refused, format!("the fence of tenant {tenant} in cell {cell} is {mode}: a move holds it"))
-        .hint("let the move end, then run the same command again")
+        .hint(format!("`cellctl move show {tenant}` says which; let it end, then run the same command again"))
 }
 
 /// Whether the fence would refuse to be closed at the entry's epoch.

@@ -108,8 +108,5 @@ impl Desk<'_> {
 
 /// How a tenant comes into another cell.
 pub(super) fn elsewhere(tenant: &TenantId) -> String {
-    format!(
-        "`cellctl tenant remove {tenant}`, then `cellctl tenant add {tenant} --to CELL`, puts it into another cell; its \
-         data stays behind"
-    )
+    format!("`cellctl tenant move {tenant} --to CELL` moves it into another cell")
 }

@@ -5,7 +5,10 @@ pub mod list;
 pub mod plan;
 pub(super) mod progress;
 pub mod receipt;
+mod sheet;
 pub mod show;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod units;
 

@@ -1,15 +1,15 @@
 //! The plan of a move, as people read it.
 
-use std::fmt::Write as _;
-
 use crate::domain::data::find::Find;
 use crate::domain::moves::estimate::Estimate;
 use crate::domain::moves::{FenceLevel, Plan, QueuePlan, TablePlan};
 use crate::ops::moves::Planned;
 use crate::ops::moves::many::Failure;
 use crate::output::Style;
+use crate::output::table::width;
 use crate::output::tenants::visible;
 
+use super::sheet::Sheet;
 use super::units::{bytes, many, millis, seconds};
 
 /// Plans of several tenants, for machines.
@@ -34,33 +34,30 @@ pub struct Refused {
 
 /// All plans, then what is refused.
 pub fn plans(plans: &Plans<'_>, style: Style) -> String {
-    let mut text: Vec<String> = plans.plans.iter().map(|planned| plan(planned, style)).collect();
+    let mut text: Vec<String> = plans.plans.iter().map(|planned| plan(planned, width(), style)).collect();
     text.extend(plans.refused.iter().map(|refused| super::failure(&refused.tenant, &refused.failure, style)));
     text.join("\n")
 }
 
-/// One plan.
-pub fn plan(planned: &Planned, style: Style) -> String {
+/// One plan, on a terminal of that width.
+pub(super) fn plan(planned: &Planned, terminal: Option<u16>, style: Style) -> String {
     let plan = &planned.plan;
-    let mut text = String::new();
-    let _ = writeln!(text, "{}", heading(planned, style));
-    let mut line = |name: &str, said: String| {
-        let _ = writeln!(text, "    {} {said}", style.faint(&format!("{name:<8}")));
-    };
-    plan.tables.iter().for_each(|table| line("table", table_line(table)));
-    plan.queues.iter().for_each(|queue| line("queue", queue_line(queue)));
-    line("copy", copy(&planned.estimate, plan.options.rate));
-    line("cost", format!("about ${:.4} for the requests, at list prices of us-east-1", planned.estimate.cost_usd));
-    line("fence", fence(plan));
-    line("gap", gap(plan, &planned.estimate));
-    line("flip", flip(plan));
+    let mut sheet = Sheet::indented(4);
+    plan.tables.iter().for_each(|table| sheet.line("table", table_line(table)));
+    plan.queues.iter().for_each(|queue| sheet.line("queue", queue_line(queue)));
+    sheet.line("copy", copy(&planned.estimate, plan.options.rate));
+    sheet
+        .line("cost", format!("about ${:.4} for the requests, at list prices of us-east-1", planned.estimate.cost_usd));
+    sheet.line("fence", fence(plan));
+    sheet.line("gap", gap(plan, &planned.estimate));
+    sheet.line("flip", flip(plan));
     if plan.options.soak_ms > 0 {
-        line("soak", format!("the source is watched for {} after the flip", millis(plan.options.soak_ms)));
+        sheet.line("soak", format!("the source is watched for {} after the flip", millis(plan.options.soak_ms)));
     }
     for warning in &planned.warnings {
-        line("warning", style.warn(&visible(warning)));
+        sheet.line("warning", visible(warning));
     }
-    text
+    format!("{}\n{}", heading(planned, style), sheet.text(terminal, style))
 }
 
 fn heading(planned: &Planned, style: Style) -> String {

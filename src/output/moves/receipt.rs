@@ -1,12 +1,11 @@
 //! The receipt of a move, as people read it.
 
-use std::fmt::Write as _;
-
 use crate::domain::moves::receipt::{Gap, Proof, Receipt};
 use crate::output::Style;
-use crate::output::table::{plain, table};
+use crate::output::table::{plain, table, width};
 use crate::output::tenants::time;
 
+use super::sheet::Sheet;
 use super::units::{between, bytes, many, micros};
 
 /// Digits of a digest that people are shown.
@@ -14,29 +13,26 @@ const DIGEST_SHOWN: usize = 16;
 
 /// The whole receipt.
 pub fn receipt(receipt: &Receipt, style: Style) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, said: String| {
-        let _ = writeln!(text, "{} {said}", style.strong(&format!("{name:<11}")));
-    };
+    let mut sheet = Sheet::default();
     let took = between(receipt.planned_at_ms, receipt.completed_at_ms);
-    line("move:", receipt.id.to_string());
-    line("cells:", format!("{} → {}", receipt.source, receipt.target));
-    line("epoch:", format!("{} → {}", receipt.epoch_before, receipt.epoch));
-    line("done:", format!("{}, {took} after it was planned", time(receipt.completed_at_ms)));
-    line("copied:", format!("{}, {}", many(receipt.items_copied, "item"), bytes(receipt.bytes_copied)));
-    line("changed:", changed(receipt));
-    line("gap:", gap(&receipt.gap));
-    line("proof:", format!("{}: {}", receipt.fence.as_str(), proof(receipt.proof)));
-    line("messages:", format!("{} carried over", receipt.messages));
-    line("cleaned:", format!("{} deleted in {}", many(receipt.items_cleaned, "item"), receipt.source));
-    line("trouble:", trouble(receipt));
+    sheet.line("move", receipt.id.to_string());
+    sheet.line("cells", format!("{} → {}", receipt.source, receipt.target));
+    sheet.line("epoch", format!("{} → {}", receipt.epoch_before, receipt.epoch));
+    sheet.line("done", format!("{}, {took} after it was planned", time(receipt.completed_at_ms)));
+    sheet.line("copied", format!("{}, {}", many(receipt.items_copied, "item"), bytes(receipt.bytes_copied)));
+    sheet.line("changed", changed(receipt));
+    sheet.line("gap", gap(&receipt.gap));
+    sheet.line("proof", format!("{}: {}", receipt.fence.as_str(), proof(receipt.proof)));
+    sheet.line("messages", format!("{} carried over", receipt.messages));
+    sheet.line("cleaned", format!("{} deleted in {}", many(receipt.items_cleaned, "item"), receipt.source));
+    sheet.line("trouble", trouble(receipt));
     let row = |digest: &crate::domain::data::digest::TableDigest| {
         let short: String = digest.digest.chars().take(DIGEST_SHOWN).collect();
         vec![plain(&digest.table), plain(digest.items.to_string()), plain(bytes(digest.bytes)), plain(short)]
     };
     let rows = receipt.tables.iter().map(row).collect();
-    let _ = writeln!(text, "\n{}", table(&["table", "items", "size", "digest, the same in both cells"], rows, style));
-    text
+    let digests = table(&["table", "items", "size", "digest, the same in both cells"], rows, style);
+    format!("{}\n{digests}\n", sheet.text(width(), style))
 }
 
 fn changed(receipt: &Receipt) -> String {

@@ -1,42 +1,42 @@
 //! A move as it stands, as people read it: where it is, who holds it, what to do next.
 
-use std::fmt::Write as _;
-
 use crate::domain::lock::Lease;
 use crate::domain::moves::machine::{Move, Stage};
 use crate::domain::moves::orders::Orders;
 use crate::ops::event::Progress;
 use crate::ops::moves::Shown;
 use crate::output::Style;
+use crate::output::table::width;
 use crate::output::tenants::{time, visible};
 
+use super::sheet::Sheet;
 use super::timeline::timeline;
 use super::units::{bytes, many, millis, rate, seconds};
 
 /// Everything about one move, at `now_ms`.
 pub fn show(shown: &Shown, now_ms: i64, style: Style) -> String {
-    let mut text = head(shown, now_ms, style);
-    let _ = writeln!(text, "\n{}", timeline(&shown.journal, &shown.state, style));
-    text
+    format!("{}\n{}\n", head(shown, now_ms, style), timeline(&shown.journal, &shown.state, style))
 }
 
 /// The same without the journal.
 pub fn head(shown: &Shown, now_ms: i64, style: Style) -> String {
+    head_on(shown, now_ms, width(), style)
+}
+
+/// The same on a terminal of that width.
+pub(super) fn head_on(shown: &Shown, now_ms: i64, terminal: Option<u16>, style: Style) -> String {
     let (state, plan) = (&shown.state, &shown.state.plan);
-    let mut text = String::new();
-    let mut line = |name: &str, said: String| {
-        let _ = writeln!(text, "{} {said}", style.strong(&format!("{name:<9}")));
-    };
-    line("move:", plan.id.to_string());
-    line("cells:", format!("{} → {}", plan.source.cell, plan.target.cell));
-    line("stage:", stage(state, style));
-    line("epoch:", epochs(state));
-    line("so far:", tally(state));
+    let mut sheet = Sheet::default();
+    sheet.line("move", plan.id.to_string());
+    sheet.line("cells", format!("{} → {}", plan.source.cell, plan.target.cell));
+    sheet.line("stage", stage(state, style));
+    sheet.line("epoch", epochs(state));
+    sheet.line("so far", tally(state));
     if let Some(progress) = shown.progress.as_ref().filter(|_| !state.stage.is_over()) {
-        line("now:", self::progress(progress));
+        sheet.line("now", self::progress(progress));
     }
-    line(
-        "fence:",
+    sheet.line(
+        "fence",
         format!(
             "{}, writes stop for {} at the most",
             plan.options.fence.as_str(),
@@ -44,14 +44,14 @@ pub fn head(shown: &Shown, now_ms: i64, style: Style) -> String {
         ),
     );
     if !state.stage.is_over() {
-        line("held by:", holder(shown.holder(now_ms)));
-        line("orders:", orders(&shown.orders));
+        sheet.line("held by", holder(shown.holder(now_ms)));
+        sheet.line("orders", orders(&shown.orders));
     }
     if let Some(trouble) = &state.trouble {
-        line("stuck:", format!("{}: {}", style.bad(&trouble.code), visible(&trouble.why)));
+        sheet.line("stuck", format!("{}: {}", style.bad(&trouble.code), visible(&trouble.why)));
     }
-    line("next:", next(shown, now_ms));
-    text
+    sheet.line("next", next(shown, now_ms));
+    sheet.text(terminal, style)
 }
 
 fn stage(state: &Move, style: Style) -> String {

@@ -11,11 +11,12 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// "87 ms", "1.4 s", "3 min 20 s", "2 h 5 min", "1 d 3 h".
+/// "5 s", "1.4 s", "3 min 20 s", "2 h 5 min", "1 d 3 h".
 pub(super) fn millis(ms: u64) -> String {
     let s = ms / 1000;
     match ms {
         0..1000 => format!("{ms} ms"),
+        1000..60_000 if ms.is_multiple_of(1000) => format!("{s} s"),
         1000..60_000 => format!("{s}.{} s", ms % 1000 / 100),
         60_000..3_600_000 => format!("{} min {} s", s / 60, s % 60),
         3_600_000..86_400_000 => format!("{} h {} min", s / 3600, s % 3600 / 60),
@@ -61,8 +62,8 @@ mod tests {
     fn a_number_has_the_unit_that_fits_it() {
         let said = [bytes(0), bytes(999), bytes(12_050), bytes(3_499_999_999)];
         assert_eq!(said, ["0 B", "999 B", "12.0 kB", "3.4 GB"]);
-        let said = [millis(0), millis(87), millis(1_450), millis(200_000), millis(7_500_000), millis(97_200_000)];
-        assert_eq!(said, ["0 ms", "87 ms", "1.4 s", "3 min 20 s", "2 h 5 min", "1 d 3 h"]);
+        let said = [millis(0), millis(5_000), millis(1_450), millis(200_000), millis(7_500_000), millis(97_200_000)];
+        assert_eq!(said, ["0 ms", "5 s", "1.4 s", "3 min 20 s", "2 h 5 min", "1 d 3 h"]);
         assert_eq!([micros(870), micros(87_240), micros(1_450_000)], ["870 µs", "87.2 ms", "1.4 s"]);
         assert_eq!([seconds(0), seconds(59), seconds(61)], ["0 s", "59 s", "1 min 1 s"]);
         assert_eq!([rate(0.04), rate(9.94), rate(1234.5)], ["0.0/s", "9.9/s", "1234/s"]);

@@ -89,6 +89,9 @@ pub fn show(view: &TenantView, style: Style) -> String {
     line("tenant", &plain(entry.tenant.as_str()));
     line("cell", &cell(view));
     line("state", &state(entry));
+    if let Some(moving) = &entry.moving {
+        line("move", &plain(format!("{}, with {}", moving.id, moving.other)));
+    }
     line("epoch", &plain(entry.epoch.to_string()));
     line("fence", &fence(view));
     for (name, value) in attributes(&entry.attributes) {
@@ -144,13 +147,20 @@ fn fence(view: &TenantView) -> Field {
     let Some(fence) = &view.fence else {
         return match (view.fenced, entry.state) {
             (false, _) => plain("its cell has no fences"),
-            (true, EntryState::Active) => ("none: the cell takes no writes for it".to_owned(), Tone::Bad),
+            (true, EntryState::Active | EntryState::Moving) => {
+                ("none: the cell takes no writes for it".to_owned(), Tone::Bad)
+            }
             (true, _) => plain("none"),
         };
     };
     let words = format!("{} at epoch {}", fence.mode.as_str(), fence.epoch);
-    let open = fence.mode == FenceMode::Open && fence.epoch == entry.epoch;
-    let as_it_should = if entry.state == EntryState::Active { open } else { fence.mode != FenceMode::Open };
+    let is_open = fence.mode == FenceMode::Open;
+    let as_it_should = match entry.state {
+        EntryState::Active => is_open && fence.epoch == entry.epoch,
+        // One that was reopened is ahead; one that is sealed takes no writes for a moment.
+        EntryState::Moving => (is_open || fence.mode == FenceMode::Guarded) && fence.epoch >= entry.epoch,
+        EntryState::Opening | EntryState::Closing | EntryState::Removed => !is_open,
+    };
     (words, if as_it_should { Tone::Plain } else { Tone::Warn })
 }
 

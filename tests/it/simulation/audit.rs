@@ -8,7 +8,7 @@ use cellctl::domain::ids::{CellId, Digest, TenantId};
 use cellctl::domain::record::CellState;
 use cellctl::domain::tenant::change::{self, Change, Target};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
-use cellctl::domain::tenant::{Attributes, Entry};
+use cellctl::domain::tenant::{Attributes, ENTRY_FORMAT, Entry};
 use cellctl::ops::audit::sign::HEADS_PAGE;
 use cellctl::ops::audit::tail::{Follower, latest};
 use cellctl::ops::audit::verify::{Verified, all, one};
@@ -345,7 +345,7 @@ async fn an_entry_or_a_load_that_cannot_be_read_is_named_beside_the_rest_and_not
     sign_off(&sim).await.expect("signed");
     let chains = verify(&sim, None).await.chains;
     let cell = sim.tables(|map| {
-        map.entries.get_mut(&tenant(21)).expect("an entry").format = 2;
+        map.entries.get_mut(&tenant(21)).expect("an entry").format = ENTRY_FORMAT + 1;
         map.chains.get_mut(&of("tenant/t-0033")).expect("there").remove(&2);
         map.loads.keys().next().expect("a cell").clone()
     });

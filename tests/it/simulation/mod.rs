@@ -6,6 +6,7 @@
 mod audit;
 mod import;
 mod moves;
+mod moving;
 mod snapshot;
 mod tenants;
 mod verify;

@@ -12,7 +12,7 @@ use cellctl::domain::ids::TenantId;
 use cellctl::domain::record::CellState;
 use cellctl::domain::snapshot::EntryLine;
 use cellctl::domain::tenant::fence::{Fence, FenceMode};
-use cellctl::domain::tenant::{Attributes, Entry, change};
+use cellctl::domain::tenant::{Attributes, ENTRY_FORMAT, Entry, change};
 use cellctl::ops::map::diff::{Counts, Difference, Kind, Source, diff};
 use cellctl::ops::map::export::{ExportError, Exported, export};
 use cellctl::ops::map::file::Snapshot;
@@ -34,7 +34,7 @@ use super::world::{Fault, Sim};
 type Memory = Snapshot<Cursor<Vec<u8>>>;
 
 /// The fleet of the tenant tests, with room in its shared cells.
-fn roomy() -> Fleet {
+pub(super) fn roomy() -> Fleet {
     let mut fleet = fleet();
     for cell in &mut fleet.cells {
         cell.spec.capacity.tenants = 1_000;
@@ -84,7 +84,7 @@ async fn inhabited() -> Sim {
     sim
 }
 
-async fn exported(sim: &Sim) -> (Vec<u8>, Exported) {
+pub(super) async fn exported(sim: &Sim) -> (Vec<u8>, Exported) {
     let mut bytes = Vec::new();
     let world = sim.world();
     let exported = export(&world.map, &roomy().name, world.clock.now_ms(), &mut bytes).await.expect("exported");
@@ -96,12 +96,17 @@ fn snapshot(bytes: &[u8]) -> Result<Memory, OpError> {
 }
 
 /// The lines of tenants in a snapshot: all of it that a restore brings back.
-fn tenants(bytes: &[u8]) -> Vec<String> {
+pub(super) fn tenants(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8(bytes.to_vec()).expect("text");
     text.lines().filter(|line| line.starts_with(r#"{"tenant""#)).map(str::to_owned).collect()
 }
 
-async fn import_into(sim: &Sim, fleet: &Fleet, bytes: &[u8], dry_run: bool) -> Result<(Imported, Vec<Left>), OpError> {
+pub(super) async fn import_into(
+    sim: &Sim,
+    fleet: &Fleet,
+    bytes: &[u8],
+    dry_run: bool,
+) -> Result<(Imported, Vec<Left>), OpError> {
     let (world, actor) = (sim.world(), actor());
     let desk = Desk { world: &world, fleet, actor: &actor };
     let options = Options { dry_run, stop: watch::channel(false).1 };
@@ -437,7 +442,7 @@ async fn an_entry_that_cannot_be_read_is_left_out_of_a_list_and_stops_an_export(
     for tenant in ["a", "b", "c"] {
         add(&sim, tenant, "cell-1", 1).await;
     }
-    sim.with_map(|map| map.entries.get_mut(&name("b")).expect("an entry").format = 2);
+    sim.with_map(|map| map.entries.get_mut(&name("b")).expect("an entry").format = ENTRY_FORMAT + 1);
     let (world, fleet, actor) = (sim.world(), roomy(), actor());
     let desk = Desk { world: &world, fleet: &fleet, actor: &actor };
     for sort in [Sort::Name, Sort::Weight] {

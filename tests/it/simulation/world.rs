@@ -151,6 +151,11 @@ impl Sim {
         }
     }
 
+    /// Puts a record of a cell, whatever is there.
+    pub(crate) fn put_record(&self, record: CellRecord) {
+        self.state().records.insert(record.cell.clone(), record);
+    }
+
     /// Looks at, or tampers with, the tables of the map.
     pub(crate) fn with_map<T>(&self, work: impl FnOnce(&mut MapState) -> T) -> T {
         work(&mut self.state().map)

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, reason = "a helper that fails is a test that fails")]
 
 mod aws;
+pub(crate) mod movable;
 mod proxy;
 mod run;
 mod shop;

@@ -55,8 +55,12 @@ struct Hold {
 /// What becomes of an answer: another body, or none where the connection breaks before the answer gets through.
 type Spoil = Box<dyn FnMut(&Seen, Bytes) -> Option<Bytes> + Send>;
 
+/// What a request is answered with instead of being passed on; none for one that is.
+type Refuse = Box<dyn FnMut(&Seen) -> Option<(u16, Bytes)> + Send>;
+
 struct State {
     upstream: String,
+    refuse: Mutex<Option<Refuse>>,
     spoil: Mutex<Option<Spoil>>,
     seen: Mutex<Vec<Seen>>,
     hold: Mutex<Option<Hold>>,
@@ -83,6 +87,7 @@ impl Proxy {
         let upstream = endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let state = Arc::new(State {
             upstream,
+            refuse: Mutex::default(),
             spoil: Mutex::default(),
             seen: Mutex::default(),
             hold: Mutex::default(),
@@ -118,6 +123,11 @@ impl Proxy {
     /// From now on each answer passes through `spoil`: it may change it, or lose it (none).
     pub(crate) fn spoil(&self, spoil: impl FnMut(&Seen, Bytes) -> Option<Bytes> + Send + 'static) {
         *lock(&self.state.spoil) = Some(Box::new(spoil));
+    }
+
+    /// From now on `refuse` answers requests, with a status and a body, that the endpoint then does not see.
+    pub(crate) fn refuse(&self, refuse: impl FnMut(&Seen) -> Option<(u16, Bytes)> + Send + 'static) {
+        *lock(&self.state.refuse) = Some(Box::new(refuse));
     }
 
     /// Waits until a request is held.
@@ -156,6 +166,10 @@ async fn pass(request: Request<Incoming>, state: Arc<State>) -> Result<Response<
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await?.to_bytes();
     let seen = name(&head, &body);
+    if let Some((status, body)) = lock(&state.refuse).as_mut().and_then(|refuse| refuse(&seen)) {
+        lock(&state.seen).push(seen);
+        return Ok(Response::builder().status(status).body(Full::new(body))?);
+    }
     let held = state.take_note(&seen);
     if held == Some(When::Before) {
         state.wait_for_release().await;

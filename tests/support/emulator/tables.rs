@@ -29,7 +29,7 @@ use super::proxy::Proxy;
 use super::{REGION, endpoint};
 
 /// The access key that a local run of the program uses.
-const LOCAL_KEY: &str = "test";
+pub(super) const LOCAL_KEY: &str = "test";
 
 /// The tables of a fleet.
 pub(crate) struct Tables {

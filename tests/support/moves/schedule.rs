@@ -70,7 +70,10 @@ async fn play(drawn: &Drawn, strike: Option<(u64, Strike)>, verbose: bool) -> Ou
     }
     for task in movers.into_iter().chain(actors) {
         if let Err(error) = task.await {
-            sim.with(|state| state.violate(format!("a panic: {error}")));
+            sim.with(|state| {
+                state.violate(format!("a panic: {error}"));
+                state.wish.over = true;
+            });
         }
     }
     // What is still under way lands now.

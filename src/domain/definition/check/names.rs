@@ -13,6 +13,8 @@ use crate::domain::ids::CellId;
 
 /// Table that every cell has, for the fences of its tenants.
 const FENCES: &str = "fences";
+/// Queue that every cell with queues has, for messages of tenants that moved away.
+const MOVED: &str = "moved";
 /// What the name of a dead-letter queue ends in.
 const DEAD_LETTERS: &str = "-dead-letters";
 /// What the name of a queue that keeps order must end in.
@@ -88,6 +90,11 @@ fn reserved(spec: &CellSpec, report: &mut Report<'_>) {
     if spec.tables.contains_key(FENCES) {
         let message = "the table name `fences` is reserved: every cell has one, for the fences of its tenants";
         report.key(&["spec", "tables", FENCES], complaint("reserved-name", message, "choose another name"));
+    }
+    if spec.queues.contains_key(MOVED) {
+        let message = "the queue name `moved` is reserved: every cell with queues has one, for messages of tenants that \
+                       moved away";
+        report.key(&["spec", "queues", MOVED], complaint("reserved-name", message, "choose another name"));
     }
     for name in spec.queues.keys() {
         let owner = name.strip_suffix(DEAD_LETTERS).filter(|owner| spec.queues.contains_key(*owner));

@@ -32,7 +32,7 @@ fn orders() -> Value {
 fn an_order_cell_has_what_its_definition_lists() {
     let stack = render(orders());
     assert_eq!(stack.tables, ["shop-cell-1-fences", "shop-cell-1-orders"]);
-    assert_eq!(stack.queues, ["shop-cell-1-orders", "shop-cell-1-orders-dead-letters"]);
+    assert_eq!(stack.queues, ["shop-cell-1-moved", "shop-cell-1-orders", "shop-cell-1-orders-dead-letters"]);
     assert_eq!(stack.template.injected, [], "the template itself says what the guards ask for");
     let document = parse(&stack.template.body).expect("parses");
     let variables = ["Resources", "ProcessorFunction", "Properties", "Environment", "Variables", "GREETING"];
@@ -105,6 +105,33 @@ fn a_function_may_touch_its_own_atoms_only() {
     let names: Vec<String> = resources.filter_map(|r: Node| r.as_str().map(str::to_owned)).collect();
     assert_eq!(
         names,
-        ["ProcessorLogs.Arn", "OrdersQueue.Arn", "OrdersTable.Arn", "${OrdersTable.Arn}/index/*", "FenceTable.Arn"]
+        [
+            "ProcessorLogs.Arn",
+            "OrdersQueue.Arn",
+            "MovedQueue.Arn",
+            "OrdersTable.Arn",
+            "${OrdersTable.Arn}/index/*",
+            "FenceTable.Arn"
+        ]
     );
+}
+
+#[test]
+fn functions_and_outputs_have_the_number_of_shards() {
+    for (given, expected) in [(Value::Null, "1"), (json!(4), "4")] {
+        let mut spec = orders();
+        spec["fenceShards"] = given;
+        let document = parse(&render(spec).template.body).expect("parses");
+        let variables = ["Resources", "ProcessorFunction", "Properties", "Environment", "Variables"];
+        for path in [&[&variables[..], &["FENCE_SHARDS"]].concat()[..], &["Outputs", "FenceShards", "Value"]] {
+            assert_eq!(document.follow(path).0.as_str(), Some(expected), "{path:?}");
+        }
+    }
+}
+
+#[test]
+fn a_cell_without_queues_has_none_for_moved_messages() {
+    let stack = render(json!({}));
+    let body = &stack.template.body;
+    assert!(!body.contains("Moved"), "{body}");
 }

@@ -45,6 +45,9 @@ fn names_of_atoms_are_checked() {
     let fences = "  tables: { fences: { partitionKey: a } }\n";
     Case("", "reserved-name", (7, 13), "`fences` is reserved", "another name")
         .assert(&findings_of(&format!("{CELL}{fences}")));
+    let moved = "  queues: { moved: {} }\n";
+    Case("", "reserved-name", (7, 13), "`moved` is reserved", "another name")
+        .assert(&findings_of(&format!("{CELL}{moved}")));
     let dead = "  queues: { a: {}, a-dead-letters: {} }\n";
     Case("", "reserved-name", (7, 20), "dead-letter queue that `a` gets", "")
         .assert(&findings_of(&format!("{CELL}{dead}")));

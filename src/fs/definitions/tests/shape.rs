@@ -85,6 +85,7 @@ fn what_stands_in_the_spec_is_checked_field_by_field() {
         ),
         Case("  template: !Ref X\n", "unknown-tag", (7, 13), "`!Ref`", "templates only"),
         Case("  logRetentionDays: 31\n", "bad-value", (7, 21), "`31`", "use one of `1`, `3`"),
+        Case("  fenceShards: 33\n", "bad-value", (7, 16), "`33`, which is out of range", "from 1 to 32"),
         Case("  template: My_Template\n", "bad-value", (7, 13), "has a character other than", "lower-case"),
     ] {
         let findings = findings_of(&format!("{CELL}{}", case.0));

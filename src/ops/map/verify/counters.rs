@@ -71,8 +71,8 @@ impl Inspector<'_> {
         let mut entries = Entries::of(self.world.map.clone(), Wanted { cell: only, ..Wanted::default() }).skipping();
         let mut counts = Counts::new();
         while let Some(entry) = entries.next_present().await? {
-            if cells.contains_key(&entry.cell) {
-                counts.entry(entry.cell.clone()).or_default().add(&entry);
+            for cell in entry.rooms().filter(|cell| cells.contains_key(*cell)) {
+                counts.entry(cell.clone()).or_default().add(&entry);
             }
         }
         if !entries.take_skipped().is_empty() {

@@ -131,7 +131,9 @@ impl Scan<'_> {
             return;
         }
         self.report.tenants += 1;
-        self.counts.entry(entry.cell.clone()).or_default().add(entry);
+        for cell in entry.rooms() {
+            self.counts.entry(cell.clone()).or_default().add(entry);
+        }
     }
 
     /// Whether the fences of a cell are there to be looked at.

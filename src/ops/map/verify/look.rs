@@ -1,19 +1,25 @@
 //! A second, closer look at what seemed wrong.
 //!
 //! Constraint kept: a fence is judged by an entry that was the same before and after the fence was read. A fence changes
-//! only with its entry, or while its entry is in between two transactions, so that both belong together.
+//! only with its entry, or while its entry is in between two transactions or says that a move is under way, so that both
+//! belong together.
+
+use std::time::Duration;
 
 use crate::domain::ids::{CellId, TenantId};
 use crate::domain::tenant::Entry;
 use crate::domain::tenant::fence::{Fence, FenceTable};
 use crate::domain::tenant::load::CellLoad;
-use crate::domain::tenant::verify::{Seat, examine, examine_fence};
+use crate::domain::tenant::verify::{Finding, Seat, examine, examine_fence};
 use crate::ports::{CallErrorKind, Called};
 
 use super::{Inspector, Told};
 
 /// How often an entry that keeps changing is looked at.
 const LOOKS_MAX: usize = 3;
+/// Time after which a fence that a move has shut is looked at again: what lies between the writes of a FLIP over several
+/// Regions, many times over.
+const FLIPPED_AFTER: Duration = Duration::from_secs(5);
 
 /// What became of one suspicion.
 pub(super) enum Looked {
@@ -26,7 +32,7 @@ pub(super) enum Looked {
 impl Inspector<'_> {
     /// Looks at a tenant again, and repairs what is safe where that was asked for.
     pub(super) async fn look(&self, tenant: &TenantId) -> Called<Looked> {
-        let mut before = self.world.map.entry(tenant).await?;
+        let (mut before, mut waited) = (self.world.map.entry(tenant).await?, false);
         for _ in 0..LOOKS_MAX {
             let Some(entry) = before else { return Ok(Looked::Judged(None, Vec::new())) };
             let load = self.world.map.load(&entry.cell).await?;
@@ -40,6 +46,11 @@ impl Inspector<'_> {
                 let seat = Seat::of(self.fleet, &entry.cell, load);
                 let now_ms = self.world.clock.now_ms();
                 let findings = examine(&entry, self.fleet, &seat, fence.as_ref().map(Option::as_ref), now_ms);
+                if !waited && findings.iter().any(|finding| matches!(finding, Finding::StuckMoving { .. })) {
+                    self.world.clock.sleep(FLIPPED_AFTER).await;
+                    (before, waited) = (self.world.map.entry(tenant).await?, true);
+                    continue;
+                }
                 let mut told = Vec::new();
                 for finding in findings {
                     told.push(self.settle(finding, &entry, table.as_ref()).await);

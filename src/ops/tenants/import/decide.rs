@@ -151,8 +151,10 @@ impl<'a> Decider<'a> {
         refuse_other(row, &entry)?;
         let attributes = row.wishes.over(&entry.attributes);
         let same = attributes == entry.attributes;
-        if same && entry.state == EntryState::Active {
-            return Ok(Verdict::Unchanged);
+        match entry.state {
+            EntryState::Active | EntryState::Moving if same => return Ok(Verdict::Unchanged),
+            EntryState::Moving => return Err(in_a_move(row, &entry)),
+            _ => {}
         }
         let name = &entry.cell;
         let cell = self.index.get(name).copied().ok_or_else(|| {
@@ -214,6 +216,12 @@ fn refuse_other(row: &Row, entry: &Entry) -> Result<(), BadRow> {
     let message = format!("tenant {tenant} is in cell {}, and the row says {wanted}", entry.cell);
     let hint = format!("an import moves nobody: leave the cell out of the row; or {}", elsewhere(tenant));
     Err(BadRow::new(row.at, "other-cell", message).field("cell").hint(hint))
+}
+
+fn in_a_move(row: &Row, entry: &Entry) -> BadRow {
+    let error = crate::ops::tenants::in_a_move(entry);
+    let bad = BadRow::new(row.at, "in-a-move", error.message);
+    error.hint.into_iter().fold(bad, BadRow::hint)
 }
 
 fn newer_format(row: &Row, entry: &Entry) -> BadRow {
