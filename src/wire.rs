@@ -13,6 +13,7 @@ use crate::aws::cloudformation::CloudFormation;
 use crate::aws::control::ControlTable;
 use crate::aws::identity::AwsIdentities;
 use crate::aws::moves::MoveAdapter;
+use crate::aws::shop::StrictShop;
 use crate::aws::tenants::TenantTables;
 use crate::domain::doc::{Node, Position};
 use crate::domain::fleet::Fleet;
@@ -23,6 +24,7 @@ use crate::fs::yaml;
 use crate::ops::init::control_table;
 use crate::ops::moves::MoveWorld;
 use crate::ops::{Reporter, World};
+use crate::ports::shop::ShopWriter;
 use crate::ports::{Clock, Packages};
 
 /// The system's clock and chance.
@@ -125,6 +127,12 @@ pub fn move_world(local: Option<String>, fleet: &Fleet, reporter: Arc<dyn Report
         clock,
         reporter,
     }
+}
+
+/// The made-up application of the demo, at a local endpoint only.
+pub fn shop_writer(endpoint: String, fleet: &Fleet) -> Arc<dyn ShopWriter> {
+    let Shared { clients, caller, .. } = Shared::new(Some(endpoint), fleet);
+    Arc::new(StrictShop::new(clients, caller, fleet.control.clone()))
 }
 
 /// Reads YAML or JSON for the domain.

@@ -14,5 +14,6 @@ mod errors;
 mod fence_items;
 pub mod identity;
 pub mod moves;
+pub mod shop;
 mod stack_values;
 pub mod tenants;

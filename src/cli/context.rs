@@ -214,8 +214,7 @@ pub async fn world(session: &Session, fleet: &Fleet, packager: Option<Arc<Packag
 /// The ports of a move, as the settings say.
 pub async fn move_world(session: &Session, fleet: &Fleet, reporter: Arc<dyn Reporter>) -> Result<MoveWorld, OpError> {
     let endpoint = if session.global.local { Some(local_endpoint(session).await?) } else { None };
-    let _ = (endpoint, fleet, reporter);
-    Err(OpError::new(ErrorKind::Failed, "the engine is not there yet"))
+    Ok(wire::move_world(endpoint, fleet, reporter))
 }
 
 /// The fleet and its world, for commands that need the control table.

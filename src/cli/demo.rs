@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::Args;
 use include_dir::{Dir, include_dir};
 
+use crate::domain::audit::Actor;
 use crate::domain::fleet::Fleet;
 use crate::fs::definitions;
 use crate::local::{OwnedInstance, OwnedOptions};
@@ -20,6 +21,7 @@ use crate::output::{self, report};
 use crate::wire;
 
 use super::context::{self, Loaded};
+use super::demo_move::MoveScene;
 use super::demo_tenants::Scene;
 use super::plan::encode;
 use super::{Ran, Session};
@@ -28,7 +30,7 @@ static CELLS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/cells");
 static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 static FUNCTIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/functions");
 
-/// Show the main job on a local endpoint: create a fleet, change it, place tenants in it.
+/// Show the main job on a local endpoint: create a fleet, change it, place tenants in it, move one of them.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Write the endpoint's log to this file and keep it.
@@ -91,6 +93,7 @@ impl Demo<'_> {
         self.apply("cell-2").await?;
         let actor = context::actor(self.session, &fleet, &world).await?;
         Scene { session: self.session, world: &world, fleet: &fleet, actor: &actor }.play().await?;
+        self.move_one(&fleet, &world, &actor).await?;
         heading(self.session, "Done: the endpoint is stopped and nothing is left running");
         self.session.printer.data("Next: README.md shows how to do this with your own cells.");
         Ok(0)
@@ -110,6 +113,16 @@ impl Demo<'_> {
     fn world(&self, loaded: &Loaded) -> World {
         let reporter = output::progress::reporter(&self.session.printer);
         wire::world(Some(self.endpoint.clone()), &loaded.fleet, Arc::clone(&loaded.packager), reporter)
+    }
+
+    async fn move_one(&self, fleet: &Fleet, world: &World, actor: &Actor) -> Result<(), OpError> {
+        let ports = wire::move_world(Some(self.endpoint.clone()), fleet, Arc::clone(&world.reporter));
+        let writer = wire::shop_writer(self.endpoint.clone(), fleet);
+        let scene = MoveScene { session: self.session, world: &ports, fleet, actor, writer: writer.as_ref() };
+        match scene.play().await? {
+            0 => Ok(()),
+            _ => Err(OpError::new(ErrorKind::Stopped, "the demo's move did not end; the demo ends here")),
+        }
     }
 
     /// Plans and applies; `expected` names the one cell that may change, where only one may.

@@ -10,6 +10,7 @@ pub mod cell_new;
 pub mod config;
 pub mod context;
 pub mod demo;
+mod demo_move;
 mod demo_tenants;
 pub mod doctor;
 pub mod init;
@@ -69,7 +70,7 @@ Begin with `cellctl demo`: it runs on a local endpoint and needs no AWS account.
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the main job on a local endpoint: create a fleet, change it, place tenants in it.
+    /// Show the main job on a local endpoint: create a fleet, change it, place tenants in it, move one of them.
     Demo(demo::DemoArgs),
     /// Check the definitions and templates; all findings at once.
     ///

@@ -12,11 +12,14 @@ use std::process::{Command, Stdio};
 
 use cellctl::cli::Cli;
 use cellctl::domain::definition::{DefinitionKind, schema};
+use cellctl::domain::moves::machine::Trouble;
 use cellctl::fs::definitions;
 use cellctl::local::{LocalSettings, OwnedInstance, OwnedOptions};
 use cellctl::ops::apply::{ApplyReport, CellResult};
 use cellctl::ops::doctor::ACTIONS;
 use cellctl::ops::event::Outcome;
+use cellctl::ops::moves::Ended;
+use cellctl::ops::moves::many::Run;
 use cellctl::ops::{ErrorKind, OpError};
 use clap::Parser;
 use clap::error::ErrorKind as ClapKind;
@@ -431,6 +434,20 @@ fn every_outcome_of_an_apply_has_its_documented_exit_code() {
     assert_eq!(lost.exit_code(), documented("apply: lock lost"));
     let partly = ApplyReport { unchanged: 1, ..report(O::Failed) };
     assert_eq!(partly.exit_code(), documented("apply: partly failed"));
+}
+
+#[test]
+fn every_end_of_a_move_has_its_documented_exit_code() {
+    let trouble = Trouble { code: String::new(), why: String::new(), hint: String::new() };
+    let ends = [Ended::Aborted { why: String::new() }, Ended::Paused, Ended::Stuck { trouble }, Ended::Stopped];
+    for ended in ends {
+        let word = serde_json::to_value(&ended).expect("json")["ended"].as_str().expect("a word").to_owned();
+        assert_eq!(ended.exit_code(), documented(&format!("move: {word}")), "{word}");
+    }
+    assert_eq!(documented("move: completed"), 0);
+    let tenant = "acme".parse().expect("a tenant");
+    let not_begun = Run { tenant, id: None, outcome: None, failure: None };
+    assert_eq!(not_begun.exit_code(), documented("move: not begun"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 use crate::aws::dynamo::{Item, Table, built, number, number_of, text, text_of};
 use crate::aws::fence_items::{self, condition, decode, encode};
 use crate::domain::ids::TenantId;
-use crate::domain::moves::fence::{NOTES_FROM, Shard, Shift};
+use crate::domain::moves::fence::{NOTES_FROM, NOTES_TO, Shard, Shift};
 use crate::domain::tenant::fence::FenceTable;
 use crate::ports::data::BULK_MAX;
 use crate::ports::moves::{MoveFences, Note, NotePage};
@@ -87,8 +87,9 @@ impl MoveFences for MoveAdapter {
 
     async fn notes(&self, table: &FenceTable, tenant: &TenantId, after: u64) -> Called<NotePage> {
         let table = self.fences(table);
-        let after = after.max(NOTES_FROM - 1);
-        let (items, last) = query(&table, tenant, "#shard > :number", after, None).await?;
+        let first = after.saturating_add(1).max(NOTES_FROM);
+        let (items, last) =
+            query(&table, tenant, "#shard BETWEEN :number AND :last", (first, Some(NOTES_TO - 1)), None).await?;
         let notes = items.into_iter().map(|item| note(&table, tenant, item)).collect::<Called<_>>()?;
         Ok(NotePage { notes, more: last.is_some() })
     }
@@ -110,7 +111,7 @@ async fn shards(table: &Table, tenant: &TenantId) -> Called<BTreeMap<u8, Shard>>
     let mut found = BTreeMap::new();
     let mut start = None;
     loop {
-        let (items, last) = query(table, tenant, "#shard < :number", NOTES_FROM, start).await?;
+        let (items, last) = query(table, tenant, "#shard < :number", (NOTES_FROM, None), start).await?;
         for item in items {
             let (shard, what) = decode(table, &item)?;
             found.insert(shard, what);
@@ -127,7 +128,7 @@ async fn query(
     table: &Table,
     tenant: &TenantId,
     range: &str,
-    bound: u64,
+    (number, last): (u64, Option<u64>),
     start: Option<Item>,
 ) -> Called<(Vec<Item>, Option<Item>)> {
     let client = table.client().await;
@@ -136,7 +137,10 @@ async fn query(
         let request = client.query().table_name(&table.name).consistent_read(true).key_condition_expression(&condition);
         let request = request.expression_attribute_names("#shard", "shard");
         let request = request.expression_attribute_values(":tenant", text(tenant.as_str()));
-        let request = request.expression_attribute_values(":number", number(bound));
+        let request = request.expression_attribute_values(":number", crate::aws::dynamo::number(number));
+        let request = last
+            .into_iter()
+            .fold(request, |r, last| r.expression_attribute_values(":last", crate::aws::dynamo::number(last)));
         request.set_exclusive_start_key(start.clone()).send()
     };
     let page = table.caller.call(table.call("dynamodb:Query", tenant.as_str()), send).await?;

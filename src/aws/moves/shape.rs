@@ -76,3 +76,41 @@ fn stream(described: &TableDescription) -> Option<StreamShape> {
     let images = specification.stream_view_type() == Some(&StreamViewType::NewAndOldImages);
     Some(StreamShape { arn: described.latest_stream_arn()?.to_owned(), images })
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::types::StreamSpecification;
+
+    use super::*;
+
+    fn described(on: bool, view: StreamViewType) -> TableDescription {
+        let key = KeySchemaElement::builder().attribute_name("pk").key_type(Role::Hash).build().expect("complete");
+        let attribute = AttributeDefinition::builder().attribute_name("pk").attribute_type(ScalarAttributeType::N);
+        let stream = StreamSpecification::builder().stream_enabled(on).stream_view_type(view).build();
+        TableDescription::builder()
+            .key_schema(key)
+            .attribute_definitions(attribute.build().expect("complete"))
+            .stream_specification(stream.expect("complete"))
+            .latest_stream_arn("arn:stream")
+            .build()
+    }
+
+    #[test]
+    fn a_stream_has_images_only_where_it_has_both() {
+        let images = |on, view| shape(described(on, view), None).expect("complete").stream.map(|stream| stream.images);
+        assert_eq!(images(true, StreamViewType::NewAndOldImages), Some(true));
+        for view in [StreamViewType::KeysOnly, StreamViewType::NewImage, StreamViewType::OldImage] {
+            assert_eq!(images(true, view), Some(false));
+        }
+        assert_eq!(images(false, StreamViewType::NewAndOldImages), None);
+    }
+
+    #[test]
+    fn a_key_without_its_type_is_no_shape() {
+        let shaped = shape(described(false, StreamViewType::KeysOnly), None).expect("complete");
+        assert_eq!((shaped.key.partition.key_type, shaped.key.sort), (KeyType::N, None));
+        let mut lacking = described(false, StreamViewType::KeysOnly);
+        lacking.attribute_definitions = None;
+        assert_eq!(shape(lacking, None), None);
+    }
+}

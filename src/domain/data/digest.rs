@@ -99,6 +99,11 @@ impl Digests {
         pairs.filter(|(_, (mine, theirs))| mine != theirs).map(|(index, _)| index).collect()
     }
 
+    /// Number of items in a bucket.
+    pub fn count(&self, bucket: usize) -> u64 {
+        self.buckets.get(bucket).map_or(0, |sum| sum.count)
+    }
+
     /// All buckets together.
     pub fn total(&self) -> Sum {
         let mut total = Sum::default();

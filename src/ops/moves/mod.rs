@@ -16,6 +16,7 @@ mod dirty;
 mod driver;
 mod fencing;
 mod follow;
+mod guarded;
 mod halt;
 mod journal;
 mod lease;
@@ -33,6 +34,8 @@ mod reserve;
 mod scan;
 mod shards;
 mod steps;
+#[cfg(test)]
+mod testing;
 mod verify;
 
 use std::sync::Arc;

@@ -2,29 +2,101 @@
 //!
 //! Constraint kept: a note is deleted only when its keys were carried over after it was read.
 
-use super::context::Context;
-use super::dirty::Dirty;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::domain::moves::fence::NOTES_FROM;
+use crate::ports::moves::Note;
+
+use super::context::{Context, Side};
+use super::dirty::{Dirty, TableKey};
 use super::halt::Halt;
+use super::pace::patiently;
+
+/// Notes that are deleted in one call.
+const FORGET: usize = 100;
 
 /// The notes that were read and are not deleted yet.
 #[derive(Default)]
-pub(super) struct Notes {}
+pub(super) struct Notes {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Their keys, by number.
+    known: BTreeMap<u64, Vec<TableKey>>,
+    strange: u64,
+}
 
 impl Notes {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads all notes, consistently, and marks the keys of those that are new; gives how many those are.
     pub(super) async fn read(&self, context: &Context<'_>, dirty: &Dirty) -> Result<usize, Halt> {
-        let _ = (context, dirty);
-        todo!()
+        let table = context.fence_table(Side::Source);
+        let (mut after, mut new) = (NOTES_FROM - 1, 0);
+        loop {
+            let page = patiently(context, || context.world.fences.notes(&table, context.tenant(), after)).await?;
+            for note in &page.notes {
+                new += usize::from(self.take(context, dirty, note)?);
+            }
+            match page.notes.last().filter(|_| page.more) {
+                Some(last) => after = last.number,
+                None => return Ok(new),
+            }
+        }
+    }
+
+    /// Marks the keys of a note; false where it is known.
+    fn take(&self, context: &Context<'_>, dirty: &Dirty, note: &Note) -> Result<bool, Halt> {
+        if self.lock().known.contains_key(&note.number) {
+            return Ok(false);
+        }
+        let keys: Vec<TableKey> = note.keys.iter().filter_map(|(table, key)| key_of(context, table, key)).collect();
+        for (table, key) in &keys {
+            if !dirty.mark(*table, key.clone()) {
+                // It is not known then, and read again.
+                let table = context.plan.tables[*table].table.clone();
+                return Err(Halt::Gap {
+                    table,
+                    what: "the keys of a note did not fit among the dirty ones".to_owned(),
+                });
+            }
+        }
+        let mut inner = self.lock();
+        inner.strange += u64::from(keys.len() < note.keys.len());
+        inner.known.insert(note.number, keys);
+        Ok(true)
     }
 
     /// Deletes the notes of which no key is dirty any more.
     pub(super) async fn forget_done(&self, context: &Context<'_>, dirty: &Dirty) -> Result<(), Halt> {
-        let _ = (context, dirty);
-        todo!()
+        let done: Vec<u64> = {
+            let inner = self.lock();
+            let clean = |keys: &Vec<TableKey>| !keys.iter().any(|key| dirty.contains(key));
+            inner.known.iter().filter(|(_, keys)| clean(keys)).map(|(number, _)| *number).collect()
+        };
+        let table = context.fence_table(Side::Source);
+        for numbers in done.chunks(FORGET) {
+            patiently(context, || context.world.fences.forget(&table, context.tenant(), numbers)).await?;
+            let mut inner = self.lock();
+            numbers.iter().for_each(|number| _ = inner.known.remove(number));
+        }
+        Ok(())
     }
 
     /// How many notes named a table or a key that the plan does not know.
     pub(super) fn strange(&self) -> u64 {
-        todo!()
+        self.lock().strange
     }
+}
+
+/// A key that a writer has named, by the table's name in the definitions or in the source.
+fn key_of(context: &Context<'_>, table: &str, key: &crate::domain::data::Item) -> Option<TableKey> {
+    let mut tables = context.plan.tables.iter();
+    let index = tables.position(|plan| plan.source == table || plan.table == table)?;
+    Some((index, context.plan.tables[index].shape.key.key_of(key)?))
 }

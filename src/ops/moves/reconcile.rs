@@ -3,9 +3,33 @@
 //! Constraint kept: never two writes of one key at a time; a write in doubt is repeated as the same until it is answered,
 //! or the fence is to get a new token; a key that was not carried over is dirty still.
 
-use super::context::Context;
-use super::dirty::Dirty;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{StreamExt, stream};
+
+use crate::domain::data::find::is_expired;
+use crate::domain::data::{Item, ItemKey};
+use crate::domain::moves::TablePlan;
+use crate::domain::moves::estimate::drain_ms;
+use crate::domain::moves::fence::Guard;
+use crate::ports::data::{WRITES_MAX, Write};
+
+use super::context::{Context, Side};
+use super::dirty::{Dirty, TableKey};
+use super::guarded::{GivenUp, Packer, owner, write};
 use super::halt::Halt;
+use super::ledger;
+use super::pace::patiently;
+
+/// Keys that are read and written at a time, at least and at most: what one transaction takes beside its check.
+const KEYS: (usize, usize) = (10, WRITES_MAX);
+/// Bytes that they should have, about.
+const PART_BYTES: u64 = 2_000_000;
+/// So many times that are under way at once.
+const AT_ONCE: usize = 8;
+/// Rounds in a row that may leave no less than the best before them, until the move is said not to converge.
+const ROUNDS_MAX: u32 = 8;
 
 /// How much a round takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +63,94 @@ pub(super) struct Settled {
     pub(super) gap_ms: u64,
 }
 
-/// One round.
+/// One round. Where it is broken off while a write is under way, the fence is to be held anew (`Context::renew_hold`) before
+/// the next one.
 pub(super) async fn reconcile(
     context: &Context<'_>,
     target_epoch: u64,
     dirty: &Dirty,
     round: Round,
 ) -> Result<Reconciled, Halt> {
-    let _ = (context, target_epoch, dirty, round);
-    todo!()
+    let began_ms = context.world.clock.monotonic_ms();
+    let (chunks, all) = (dirty.chunks(), dirty.len());
+    let guard = context.incoming(target_epoch);
+    let keys = carry(context, &guard, dirty, all.min(round.keys_max)).await?;
+    if keys >= all && dirty.is_durable() && !chunks.is_empty() {
+        ledger::delete_chunks(context, &chunks).await?;
+        dirty.chunks_gone(&chunks);
+    }
+    let keys = keys as u64;
+    let took_ms = context.world.clock.monotonic_ms().saturating_sub(began_ms);
+    Ok(Reconciled { keys, keys_per_s: per_second(keys, took_ms) })
+}
+
+/// Carries up to `max` keys over, several parts at a time; gives how many. After a failure no more is begun, and what is
+/// under way is finished: a write that is given up costs the fence's token.
+async fn carry(context: &Context<'_>, guard: &Guard, dirty: &Dirty, max: usize) -> Result<usize, Halt> {
+    let (failed, keys) = (AtomicBool::new(false), keys_at_once(context));
+    let mut left = max;
+    let parts = stream::iter(std::iter::from_fn(|| {
+        let most = if failed.load(Ordering::Relaxed) { 0 } else { left.min(keys) };
+        let taken = Taken::of(dirty, most)?;
+        left -= taken.keys.len();
+        Some(taken)
+    }));
+    let mut carried = std::pin::pin!(parts.map(|taken| part(context, guard, taken)).buffer_unordered(AT_ONCE));
+    let mut all: Result<usize, Halt> = Ok(0);
+    while let Some(one) = carried.next().await {
+        failed.fetch_or(one.is_err(), Ordering::Relaxed);
+        all = all.and_then(|sum| one.map(|keys| sum + keys));
+    }
+    all
+}
+
+/// Fewer where items are large, so that all that are under way fit into memory.
+fn keys_at_once(context: &Context<'_>) -> usize {
+    let shapes = context.plan.tables.iter().map(|table| &table.shape);
+    let largest = shapes.map(|shape| shape.bytes_about / shape.items_about.max(1)).max().unwrap_or(0);
+    usize::try_from(PART_BYTES / largest.max(1)).unwrap_or(KEYS.1).clamp(KEYS.0, KEYS.1)
+}
+
+async fn part(context: &Context<'_>, guard: &Guard, taken: Taken<'_>) -> Result<usize, Halt> {
+    context.check()?;
+    let mut packer = Packer::default();
+    let mut by_table: BTreeMap<usize, Vec<ItemKey>> = BTreeMap::new();
+    for (table, key) in &taken.keys {
+        by_table.entry(*table).or_default().push(key.clone());
+    }
+    for (table, keys) in by_table {
+        // A table that the plan does not have is not moved.
+        let Some(plan) = context.plan.tables.get(table) else { continue };
+        let keys: Vec<ItemKey> = keys.into_iter().filter(|key| may_be_of(context, plan, key)).collect();
+        let source = context.table(Side::Source, plan);
+        let read = || context.world.data.get(&source, &plan.shape.key, &keys);
+        let mut found = if keys.is_empty() { BTreeMap::new() } else { patiently(context, read).await? };
+        keys.iter().for_each(|key| packer.add(write_of(context, plan, key, found.remove(key))));
+    }
+    for writes in packer.finish() {
+        write(context, guard, &writes, GivenUp::Renews).await?;
+    }
+    Ok(taken.done())
+}
+
+/// Whether a key can be one of the tenant's, as far as keys tell.
+fn may_be_of(context: &Context<'_>, plan: &TablePlan, key: &ItemKey) -> bool {
+    let key_schema = &plan.shape.key;
+    !plan.find.needs_only_key() || plan.find.is_of(context.tenant(), key_schema, &key_schema.attributes(key))
+}
+
+/// What the target is to be told of a key.
+fn write_of(context: &Context<'_>, plan: &TablePlan, key: &ItemKey, found: Option<Item>) -> Write {
+    let schema = &plan.shape.key;
+    let (table, key) = (context.table(Side::Target, plan), schema.attributes(key));
+    let expiry = plan.shape.time_to_live.as_deref();
+    let now_ms = context.world.clock.now_ms();
+    let found =
+        found.filter(|item| plan.find.is_of(context.tenant(), schema, item) && !is_expired(item, expiry, now_ms));
+    match found {
+        Some(item) => Write::Put { table, item, key },
+        None => Write::Delete { table, key, only_if: owner(context, plan) },
+    }
 }
 
 /// Rounds until what is left takes at most `budget_ms`.
@@ -57,6 +160,69 @@ pub(super) async fn settle(
     dirty: &Dirty,
     budget_ms: u64,
 ) -> Result<Settled, Halt> {
-    let _ = (context, target_epoch, dirty, budget_ms);
-    todo!()
+    let mut settled = Settled { rounds: 0, keys: 0, gap_ms: 0 };
+    let (mut least, mut vain) = (usize::MAX, 0);
+    loop {
+        context.check()?;
+        let began_ms = context.world.clock.monotonic_ms();
+        let done = reconcile(context, target_epoch, dirty, Round::ALL).await?;
+        settled.rounds += 1;
+        settled.keys += done.keys;
+        let left = dirty.len();
+        // Under the seal nothing becomes dirty any more.
+        let gap_ms = drain_ms(left as u64, done.keys_per_s, 0.0);
+        if let Some(gap_ms) = gap_ms.filter(|gap_ms| *gap_ms <= budget_ms) {
+            return Ok(Settled { gap_ms, ..settled });
+        }
+        vain = if left < least { 0 } else { vain + 1 };
+        least = least.min(left);
+        if vain >= ROUNDS_MAX {
+            let took_ms = context.world.clock.monotonic_ms().saturating_sub(began_ms);
+            return Err(not_converging(left as u64, done.keys_per_s, per_second(left as u64, took_ms), budget_ms));
+        }
+    }
 }
+
+fn not_converging(left: u64, keys_per_s: f64, new_per_s: f64, budget_ms: u64) -> Halt {
+    let why = format!(
+        "{left} keys are dirty; {keys_per_s:.0} a second are carried over while {new_per_s:.0} a second become dirty, so that \
+         they do not fit into {budget_ms} ms"
+    );
+    let hint = "resume the move at a quiet time, have the tenant write less, raise the tables' capacity, or move it again \
+                with a longer --max-write-gap";
+    Halt::stuck("not-converging", why, hint)
+}
+
+/// So many in that time, a second. A time too short to be measured counts as a millisecond.
+#[allow(clippy::cast_precision_loss, reason = "a rate")]
+fn per_second(keys: u64, took_ms: u64) -> f64 {
+    keys as f64 * 1000.0 / took_ms.max(1) as f64
+}
+
+/// Keys that are being carried over. Dropped before that is done, they are dirty again.
+struct Taken<'d> {
+    dirty: &'d Dirty,
+    keys: Vec<TableKey>,
+}
+
+impl<'d> Taken<'d> {
+    fn of(dirty: &'d Dirty, max: usize) -> Option<Self> {
+        let keys = dirty.take(max);
+        (!keys.is_empty()).then_some(Self { dirty, keys })
+    }
+
+    fn done(mut self) -> usize {
+        let keys = std::mem::take(&mut self.keys);
+        self.dirty.done(&keys);
+        keys.len()
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.dirty.put_back(std::mem::take(&mut self.keys));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -135,6 +135,8 @@ impl Driver<'_> {
 
     async fn land(&self) -> Result<Event, Halt> {
         self.context.land_tenant(&self.held, self.state.target_epoch()).await?;
+        // Only those that this mover has read: a later move's are none of its business. Others expire.
+        self.notes.forget_done(&self.context, &self.dirty).await?;
         Ok(Event::Landed)
     }
 
@@ -184,7 +186,6 @@ impl Driver<'_> {
     async fn complete(&self) -> Result<Event, Halt> {
         // What consumers have met since: the queues' messages keep coming for a while after the cutover.
         let messages = self.state.tally.messages + self.context.move_messages().await?;
-        self.context.forget_notes().await?;
         self.context.end_entry(&self.held, self.state.target_epoch(), "move-completed").await?;
         self.context.clear_ledger().await?;
         Ok(Event::Completed { receipt: Box::new(self.receipt(messages)) })
@@ -234,7 +235,6 @@ impl Driver<'_> {
             ));
         };
         tracing::debug!(epoch, "the source is open");
-        self.context.forget_notes().await?;
         let target_epoch = self.state.target_epoch();
         self.context.hold_target(target_epoch).await?;
         let guard = self.context.incoming(target_epoch);

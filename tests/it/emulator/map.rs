@@ -6,6 +6,8 @@ use cellctl::aws::tenants::TenantTables;
 use cellctl::domain::audit::{Deed, Head, Sealed, Stamp, Subject};
 use cellctl::domain::ids::{BUCKETS, CellId, Digest, TenantId};
 use cellctl::domain::lock::Lease;
+use cellctl::domain::moves::MoveId;
+use cellctl::domain::moves::fence::{Hold, Shard, Shift};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::change::{self, Change, FenceWrite, Target};
 use cellctl::domain::tenant::fence::{Fence, FenceMode, FenceTable};
@@ -36,6 +38,9 @@ struct Pair {
     fences: Vec<Option<FenceTable>>,
     /// Entries as they once were.
     past: Vec<Entry>,
+    /// Writes that changed the fences of a move, and such as its fences refused.
+    shifted: usize,
+    barred: usize,
     rng: Rng,
     now_ms: i64,
 }
@@ -55,6 +60,8 @@ impl Pair {
             records,
             fences: fences.into(),
             past: Vec::new(),
+            shifted: 0,
+            barred: 0,
             rng: Rng::with_seed(seed),
             now_ms: 1_700_000_000_000,
         };
@@ -144,6 +151,9 @@ impl Pair {
         let expected = self.memory.write(&changes);
         let written = self.tables.write(&changes).await.expect("answered");
         assert_eq!(written, expected, "{changes:#?}");
+        let shifts = changes.iter().any(|change| !change.shifts.is_empty());
+        self.shifted += usize::from(shifts && written == Written::Done);
+        self.barred += usize::from(shifts && matches!(written, Written::FenceAhead(_)));
         if written == Written::Done {
             self.past.extend(changes.into_iter().map(|change| change.after));
         }
@@ -171,8 +181,10 @@ impl Pair {
         let limits = limits(&entry.cell);
         let fences = self.memory.loads.get(&entry.cell).and_then(CellLoad::fences);
         match (entry.state, self.rng.u8(..6)) {
+            (EntryState::Moving, _) => self.go_on_moving(entry, stamp),
             (EntryState::Opening, 0..4) => change::opened(entry, stamp),
             (EntryState::Closing, 0..4) => change::end_removal(entry, stamp),
+            (EntryState::Active, 4..) => self.begin_move(entry, stamp),
             (_, 0) => change::pin(entry, Some("for a reason".to_owned()), stamp),
             (_, 1) => change::unpin(entry, stamp),
             (_, 2) => change::begin_removal(entry, self.rng.u64(..3), stamp),
@@ -182,6 +194,64 @@ impl Pair {
                 change::set(entry, attributes, limits, stamp)
             }
         }
+    }
+
+    /// A move, with the target's fence where that cell has one.
+    fn begin_move(&mut self, entry: &Entry, stamp: &Stamp) -> Change {
+        let id = MoveId { tenant: entry.tenant.clone(), version: entry.version };
+        let mut target = self.target();
+        while target.load.cell == entry.cell {
+            target = self.target();
+        }
+        let to = Shard::held(
+            entry.epoch + 1,
+            FenceMode::Incoming,
+            Hold { id: id.clone(), token: stamp.at_ms.unsigned_abs() },
+        );
+        let shifts = self.shift(&target.load.cell, &entry.tenant, &to).into_iter().collect();
+        change::begin_move(entry, &id, &target, shifts, stamp)
+    }
+
+    /// The cutover of a move, or its end.
+    fn go_on_moving(&mut self, entry: &Entry, stamp: &Stamp) -> Change {
+        let Some(moving) = entry.moving.clone() else { panic!("{entry:?} is in no move") };
+        if self.rng.bool() {
+            return change::end_move(entry, entry.epoch + self.rng.u64(..3), "move-ended", stamp);
+        }
+        let epoch = entry.epoch + 1;
+        let out = Shard { to: Some(moving.other.clone()), ..Shard::held(epoch, FenceMode::Out, hold(&moving.id)) };
+        let sealed =
+            Shard { deadline_ms: Some(stamp.at_ms), ..Shard::held(epoch, FenceMode::Sealed, hold(&moving.id)) };
+        let source = if self.rng.bool() { out } else { sealed };
+        let open = Shard::free(epoch, FenceMode::Open);
+        let ends = [(entry.cell.clone(), source), (moving.other.clone(), open)];
+        let shifts = ends.iter().filter_map(|(cell, to)| self.shift(cell, &entry.tenant, to)).collect();
+        change::cut_over(entry, &moving.other, epoch, shifts, stamp)
+    }
+
+    /// A change of up to three shards of a fence, as they are; now and then not as they are.
+    fn shift(&mut self, cell: &CellId, tenant: &TenantId, to: &Shard) -> Option<Shift> {
+        let table = self.memory.loads.get(cell)?.fences()?;
+        let there = self.memory.fences.get(&(table.clone(), tenant.clone())).cloned().unwrap_or_default();
+        let mut from: Vec<(u8, Option<Shard>)> = (0..3).map(|shard| (shard, there.get(&shard).cloned())).collect();
+        if self.rng.u8(..6) == 0 {
+            from[2].1 = self.mistaken(from[2].1.take());
+        }
+        Some(Shift { table, tenant: tenant.clone(), from, to: to.clone() })
+    }
+
+    /// A shard as it is not: one of its attributes is other, or there, or not there.
+    fn mistaken(&mut self, shard: Option<Shard>) -> Option<Shard> {
+        let shard = shard?;
+        let other = Hold { id: "nobody:1".parse().expect("valid"), token: 1 };
+        Some(match self.rng.u8(..6) {
+            0 => return None,
+            1 => Shard { epoch: shard.epoch + 1, ..shard },
+            2 => Shard { mode: FenceMode::Guarded, ..shard },
+            3 => Shard { hold: shard.hold.is_none().then_some(other), ..shard },
+            4 => Shard { deadline_ms: shard.deadline_ms.is_none().then_some(1), ..shard },
+            _ => Shard { to: shard.to.is_none().then(|| "cell-9".parse().expect("valid")), ..shard },
+        })
     }
 
     /// A cell to add to, as it is; seldom one that nobody has heard of.
@@ -214,7 +284,10 @@ impl Pair {
         assert_eq!(self.tables.entries(&twice).await.expect("read"), self.memory.entries);
         for cell in [None, Some(CELLS[0].0.parse::<CellId>().expect("valid"))] {
             let paged = self.walk(cell.as_ref()).await;
-            let kept = self.memory.entries.values().filter(|e| cell.as_ref().is_none_or(|cell| e.cell == *cell));
+            let is_of = |e: &&Entry, cell: &CellId| {
+                e.cell == *cell || e.moving.as_ref().is_some_and(|moving| moving.other == *cell)
+            };
+            let kept = self.memory.entries.values().filter(|e| cell.as_ref().is_none_or(|cell| is_of(e, cell)));
             assert_eq!(paged, kept.cloned().collect::<Vec<_>>());
         }
         let loads: Vec<CellLoad> = self.memory.loads.values().cloned().collect();
@@ -265,6 +338,10 @@ impl Pair {
     }
 }
 
+fn hold(id: &MoveId) -> Hold {
+    Hold { id: id.clone(), token: 7 }
+}
+
 fn limits(cell: &CellId) -> Limits {
     let known = CELLS.iter().find(|(name, ..)| *name == cell.as_str());
     known.map_or(Limits { tenants: 9, weight: None }, |(_, tenants, weight)| Limits {
@@ -290,7 +367,7 @@ async fn compare_run(test: &str, seed: u64) {
         }
     }
     pair.compare().await;
-    let met = [done, changed, full, ahead];
+    let met = [done, changed, full, ahead, pair.shifted, pair.barred];
     assert!(met.iter().all(|times| *times > 0), "each outcome is met: {met:?}");
 }
 
@@ -298,6 +375,59 @@ async fn compare_run(test: &str, seed: u64) {
 async fn the_tables_do_what_the_tables_in_memory_do() {
     compare_run("pair", 3).await;
     compare_run("pair", 4).await;
+}
+
+/// One shard that has every attribute, and what it is not: each differs in one of them.
+fn shards() -> (Shard, Vec<Option<Shard>>) {
+    let id: MoveId = "tenant-1:1".parse().expect("valid");
+    let right = Shard {
+        deadline_ms: Some(5),
+        to: Some("cell-3".parse().expect("valid")),
+        ..Shard::held(2, FenceMode::Sealed, hold(&id))
+    };
+    let other = Hold { id: "tenant-1:2".parse().expect("valid"), token: 7 };
+    let wrong = [
+        Shard { epoch: 3, ..right.clone() },
+        Shard { mode: FenceMode::Guarded, ..right.clone() },
+        Shard { hold: None, ..right.clone() },
+        Shard { hold: Some(other), ..right.clone() },
+        Shard { hold: Some(Hold { token: 8, id }), ..right.clone() },
+        Shard { deadline_ms: None, ..right.clone() },
+        Shard { deadline_ms: Some(6), ..right.clone() },
+        Shard { to: None, ..right.clone() },
+    ];
+    (right, std::iter::once(None).chain(wrong.into_iter().map(Some)).collect())
+}
+
+#[tokio::test]
+async fn a_fence_of_a_move_changes_only_for_who_knows_all_of_it() {
+    let mut pair = Pair::new("shift", 1).await;
+    let loads: Vec<CellLoad> = pair.memory.loads.values().cloned().collect();
+    let target =
+        |load: &CellLoad| Target { limits: limits(&load.cell), load: load.clone(), local: true, by_hand: true };
+    let (tenant, stamp) = ("tenant-1".parse::<TenantId>().expect("valid"), pair.stamp());
+    let add = change::add(&tenant, Attributes::default(), &target(&loads[0]), None, 0, &stamp);
+    let (right, wrong) = shards();
+    let table = pair.fences[1].clone().expect("a table");
+    let shift = |from, to: &Shard| {
+        vec![Shift { table: table.clone(), tenant: tenant.clone(), from: vec![(0, from)], to: to.clone() }]
+    };
+    let id = MoveId { tenant: tenant.clone(), version: 1 };
+    let begin = change::begin_move(&add.after, &id, &target(&loads[1]), shift(None, &right), &stamp);
+    let open = Shard::free(9, FenceMode::Open);
+    let flip = |from| change::cut_over(&begin.after, &loads[1].cell, 9, shift(from, &open), &stamp);
+    for (change, outcome) in [(&add, Written::Done), (&begin, Written::Done)] {
+        assert_eq!(pair.tables.write(std::slice::from_ref(change)).await.expect("answered"), outcome);
+    }
+    for from in wrong {
+        let written = pair.tables.write(&[flip(from.clone())]).await.expect("answered");
+        assert_eq!(written, Written::FenceAhead(tenant.clone()), "{from:?}");
+    }
+    let fence = Fence { tenant: tenant.clone(), epoch: 50, mode: FenceMode::Open };
+    let write = FenceWrite { table: table.clone(), fence, first: false };
+    assert!(!Fences::put(&pair.tables, &write).await.expect("answered"), "a move holds it");
+    assert_eq!(pair.tables.write(&[flip(Some(right))]).await.expect("answered"), Written::Done);
+    assert!(Fences::put(&pair.tables, &write).await.expect("answered"), "nobody holds it");
 }
 
 #[tokio::test]

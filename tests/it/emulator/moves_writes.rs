@@ -126,7 +126,7 @@ async fn writes_go_through_while_the_fence_is_as_the_guard_says() {
     let guard = movable.guarded("one").await;
     let adapter = &movable.adapter;
     let puts: Vec<Write> = (0..WRITES_MAX).map(|n| put(&table, &order(n))).collect();
-    assert_eq!(adapter.write_guarded(&guard, &puts, "puts").await, Ok(true));
+    assert_eq!(adapter.write_guarded(&guard, &puts, &movable.token("puts")).await, Ok(true));
     assert_eq!(items(&movable, &table).await.len(), WRITES_MAX);
     let others = [
         Guard { epoch: guard.epoch + 1, ..guard.clone() },
@@ -137,12 +137,16 @@ async fn writes_go_through_while_the_fence_is_as_the_guard_says() {
     ];
     for (at, other) in others.iter().enumerate() {
         let writes = [delete(&table, &order(0), None), put(&table, &order(500))];
-        assert_eq!(adapter.write_guarded(other, &writes, &format!("other-{at}")).await, Ok(false), "{other:?}");
+        assert_eq!(
+            adapter.write_guarded(other, &writes, &movable.token(&format!("other-{at}"))).await,
+            Ok(false),
+            "{other:?}"
+        );
     }
     let left = items(&movable, &table).await;
     assert_eq!((left.len(), &left[0]), (WRITES_MAX, &order(0)));
     let deletes: Vec<Write> = (0..WRITES_MAX).map(|n| delete(&table, &order(n), None)).collect();
-    assert_eq!(adapter.write_guarded(&guard, &deletes, "deletes").await, Ok(true));
+    assert_eq!(adapter.write_guarded(&guard, &deletes, &movable.token("deletes")).await, Ok(true));
     assert_eq!(items(&movable, &table).await, []);
 }
 
@@ -154,7 +158,7 @@ async fn a_delete_of_what_is_somebody_elses_is_left_out() {
     let adapter = &movable.adapter;
     let foreign = item("acme", "900", "zeta", []);
     let first = [put(&table, &order(1)), put(&table, &foreign)];
-    assert_eq!(adapter.write_guarded(&guard, &first, "first").await, Ok(true));
+    assert_eq!(adapter.write_guarded(&guard, &first, &movable.token("first")).await, Ok(true));
     let writes = [
         delete(&table, &foreign, Some("acme")),
         delete(&table, &order(1), Some("acme")),
@@ -162,14 +166,14 @@ async fn a_delete_of_what_is_somebody_elses_is_left_out() {
         put(&table, &order(3)),
     ];
     let proxy = Proxy::start(&movable.tables.url).await;
-    assert_eq!(movable.through(&proxy).write_guarded(&guard, &writes, "mixed").await, Ok(true));
+    assert_eq!(movable.through(&proxy).write_guarded(&guard, &writes, &movable.token("mixed")).await, Ok(true));
     assert_eq!(proxy.count(WRITE), 2, "all of it, then without the one; what is gone already is no reason");
     assert_eq!(items(&movable, &table).await, [order(3), foreign.clone()]);
     // The only write, left out: the fence was looked at nevertheless.
     let alone = [delete(&table, &foreign, Some("acme"))];
-    assert_eq!(adapter.write_guarded(&guard, &alone, "alone").await, Ok(true));
+    assert_eq!(adapter.write_guarded(&guard, &alone, &movable.token("alone")).await, Ok(true));
     let other = Guard { epoch: 9, ..guard.clone() };
-    assert_eq!(adapter.write_guarded(&other, &alone, "fenced").await, Ok(false));
+    assert_eq!(adapter.write_guarded(&other, &alone, &movable.token("fenced")).await, Ok(false));
     assert_eq!(items(&movable, &table).await.len(), 2);
 }
 
@@ -181,12 +185,12 @@ async fn a_guarded_write_whose_answer_is_lost_is_one_transaction() {
     let proxy = Proxy::start(&movable.tables.url).await;
     lose_first(&proxy, WRITE);
     let writes = [put(&table, &order(1))];
-    assert_eq!(movable.through(&proxy).write_guarded(&guard, &writes, "lost").await, Ok(true));
+    assert_eq!(movable.through(&proxy).write_guarded(&guard, &writes, &movable.token("lost")).await, Ok(true));
     assert_eq!(proxy.count(WRITE), 2);
     // Whoever repeats it later changes nothing: it was done.
     let later = Item([("note".to_owned(), text("later"))].into_iter().chain(order(1).0).collect());
-    assert_eq!(movable.adapter.write_guarded(&guard, &[put(&table, &later)], "later").await, Ok(true));
-    assert_eq!(movable.adapter.write_guarded(&guard, &writes, "lost").await, Ok(true));
+    assert_eq!(movable.adapter.write_guarded(&guard, &[put(&table, &later)], &movable.token("later")).await, Ok(true));
+    assert_eq!(movable.adapter.write_guarded(&guard, &writes, &movable.token("lost")).await, Ok(true));
     assert_eq!(items(&movable, &table).await, [later]);
 }
 
@@ -198,7 +202,11 @@ async fn a_guarded_write_that_nobody_answers_is_in_doubt() {
     let proxy = Proxy::start(&movable.tables.url).await;
     proxy.spoil(|seen, body| (seen.action != WRITE).then_some(body));
     let writes = [put(&table, &order(1))];
-    let error = movable.through(&proxy).write_guarded(&guard, &writes, "mute").await.expect_err("nobody answers");
+    let error = movable
+        .through(&proxy)
+        .write_guarded(&guard, &writes, &movable.token("mute"))
+        .await
+        .expect_err("nobody answers");
     assert_eq!(error.kind, CallErrorKind::InDoubt);
 }
 
@@ -211,7 +219,7 @@ async fn a_throttled_guarded_write_comes_back_at_once() {
     proxy.refuse(|seen| throttled(seen, WRITE));
     let writes = [put(&table, &order(1))];
     let (adapter, began) = (movable.through(&proxy), Instant::now());
-    let error = adapter.write_guarded(&guard, &writes, "slow").await.expect_err("throttled");
+    let error = adapter.write_guarded(&guard, &writes, &movable.token("slow")).await.expect_err("throttled");
     assert_eq!((error.kind, proxy.count(WRITE)), (CallErrorKind::Throttled, 1));
     assert!(began.elapsed() < AT_ONCE);
     // After a lost answer a throttle does not mean that nothing was written.
@@ -220,7 +228,7 @@ async fn a_throttled_guarded_write_comes_back_at_once() {
     proxy.refuse(move |seen| {
         if seen.action == WRITE && sent.fetch_add(1, Ordering::SeqCst) > 0 { throttled(seen, WRITE) } else { None }
     });
-    let error = adapter.write_guarded(&guard, &writes, "lostslow").await.expect_err("throttled");
+    let error = adapter.write_guarded(&guard, &writes, &movable.token("lostslow")).await.expect_err("throttled");
     assert_eq!(error.kind, CallErrorKind::InDoubt);
     assert_eq!(items(&movable, &table).await, [order(1)], "it happened");
 }
@@ -243,6 +251,6 @@ async fn a_transaction_conflict_is_tried_again() {
         collides.then(|| (400, answer.to_string().into()))
     });
     let writes = [put(&table, &order(1))];
-    assert_eq!(movable.through(&proxy).write_guarded(&guard, &writes, "collide").await, Ok(true));
+    assert_eq!(movable.through(&proxy).write_guarded(&guard, &writes, &movable.token("collide")).await, Ok(true));
     assert_eq!(proxy.count(WRITE), 4);
 }

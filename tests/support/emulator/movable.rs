@@ -80,6 +80,12 @@ impl Movable {
         adapter(&self.tables, &proxy.url())
     }
 
+    /// A token of a transaction: the service keeps tokens by account, and all runs share one.
+    pub(crate) fn token(&self, name: &str) -> String {
+        let (_, run) = self.tables.fleet.rsplit_once('-').expect("a name and a number");
+        format!("{name}-{run}")
+    }
+
     /// Makes a table with keys `pk` and `sk`, an index by `owner`, and a stream of both images.
     pub(crate) async fn make_table(&self, name: &str) -> TableRef {
         let name = format!("{}-{name}", self.tables.fleet);
