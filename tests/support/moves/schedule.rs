@@ -41,7 +41,7 @@ pub(crate) fn run_seed(seed: u64) -> Outcome {
 pub(crate) fn run(drawn: &Drawn, strike: Option<(u64, Strike)>, verbose: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     match runtime {
-        Ok(runtime) => runtime.block_on(play(drawn, strike, verbose)),
+        Ok(runtime) => tokio::task::LocalSet::new().block_on(&runtime, play(drawn, strike, verbose)),
         Err(error) => unreachable!("a runtime of one thread: {error}"),
     }
 }
@@ -64,9 +64,9 @@ async fn play(drawn: &Drawn, strike: Option<(u64, Strike)>, verbose: bool) -> Ou
     if drawn.wish != Wish::Nothing || drawn.hold_cutover {
         tokio::spawn(person(Arc::clone(&sim)));
     }
-    let mut movers = vec![tokio::spawn(mover(Arc::clone(&sim), Arc::clone(&task), 0))];
+    let mut movers = vec![tokio::task::spawn_local(mover(Arc::clone(&sim), Arc::clone(&task), 0))];
     if drawn.second {
-        movers.push(tokio::spawn(mover(Arc::clone(&sim), Arc::clone(&task), 1)));
+        movers.push(tokio::task::spawn_local(mover(Arc::clone(&sim), Arc::clone(&task), 1)));
     }
     for task in movers.into_iter().chain(actors) {
         if let Err(error) = task.await {
