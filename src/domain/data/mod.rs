@@ -89,3 +89,6 @@ impl Item {
         self.0.iter().map(|(name, value)| name.len() + value.bytes()).sum()
     }
 }
+
+#[cfg(test)]
+mod tests;

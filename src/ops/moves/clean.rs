@@ -58,8 +58,8 @@ struct Cleaner<'a> {
 impl Cleaner<'_> {
     async fn pass(&self) -> Result<(), Halt> {
         for plan in &self.context.plan.tables {
-            let segments = stream::iter(segments(plan)).map(|segment| self.segment(plan, segment));
-            segments.buffer_unordered(SEGMENTS_AT_ONCE).try_collect::<()>().await?;
+            let segments: Vec<_> = segments(plan).map(|segment| self.segment(plan, segment)).collect();
+            stream::iter(segments).buffer_unordered(SEGMENTS_AT_ONCE).try_collect::<()>().await?;
         }
         Ok(())
     }
@@ -95,14 +95,16 @@ impl Cleaner<'_> {
         }
         let writes = packer.finish();
         let each = units.div_ceil(writes.len().max(1) as u64);
-        let writes = stream::iter(writes).map(|writes| async move {
-            self.bucket.take(self.context, each).await;
-            write(self.context, self.guard, &writes, GivenUp::IsHarmless).await
-        });
-        writes.buffer_unordered(WRITES_AT_ONCE).try_collect::<()>().await?;
+        let writes: Vec<_> = writes.into_iter().map(|writes| self.delete(writes, each)).collect();
+        stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect::<()>().await?;
         self.items.fetch_add(items, Ordering::Relaxed);
         self.meter.add(items, bytes);
         Ok(())
+    }
+
+    async fn delete(&self, writes: Vec<Write>, units: u64) -> Result<(), Halt> {
+        self.bucket.take(self.context, units).await;
+        write(self.context, self.guard, &writes, GivenUp::IsHarmless).await
     }
 }
 
@@ -112,3 +114,6 @@ fn still_there(context: &Context<'_>, side: Side) -> Halt {
     let hint = format!("find what writes for this tenant in cell {cell} past its fence, stop it, then resume the move");
     Halt::stuck("not-empty", why, hint)
 }
+
+#[cfg(test)]
+mod tests;

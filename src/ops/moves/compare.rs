@@ -129,9 +129,9 @@ impl Table<'_> {
 
     /// Gives every item of one side to `each`, some segments at a time.
     async fn each(&self, side: Side, each: &(dyn Fn(Item) + Send + Sync)) -> Result<(), Halt> {
-        let segments = stream::iter(segments(self.plan));
-        let scans = segments.map(|segment| scan(self.context, (side, self.plan, segment), each));
-        scans.buffer_unordered(SEGMENTS_AT_ONCE).try_collect().await
+        let scans: Vec<_> =
+            segments(self.plan).map(|segment| scan(self.context, (side, self.plan, segment), each)).collect();
+        stream::iter(scans).buffer_unordered(SEGMENTS_AT_ONCE).try_collect().await
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -155,8 +155,8 @@ fn parts_of<'a>(context: &'a Context<'_>) -> Vec<Part<'a>> {
 
 impl Copy<'_> {
     async fn all(&self, parts: &[(Part<'_>, Cursor)]) -> Result<Vec<Cursor>, Halt> {
-        let parts = stream::iter(parts).map(|(part, cursor)| self.part(part, cursor.clone()));
-        parts.buffer_unordered(SEGMENTS_AT_ONCE).try_collect().await
+        let parts: Vec<_> = parts.iter().map(|(part, cursor)| self.part(part, cursor.clone())).collect();
+        stream::iter(parts).buffer_unordered(SEGMENTS_AT_ONCE).try_collect().await
     }
 
     /// Copies a segment: pages are read while those before are put.
@@ -189,18 +189,24 @@ impl Copy<'_> {
 
     /// Puts pages, the next one while the last requests of the one before are under way; the cursor moves when a page is
     /// there to its last item.
-    async fn put(&self, part: &Part<'_>, mut cursor: Cursor, pages: mpsc::Receiver<Page>) -> Result<Cursor, Halt> {
-        let pages = stream::unfold(pages, |mut pages| async move { Some((pages.recv().await?, pages)) });
-        let mut puts = std::pin::pin!(pages.map(|page| self.put_page(part, page)).buffered(PAGES_MAX));
-        while let Some((sum, next)) = puts.try_next().await? {
-            cursor.items += sum.items;
-            cursor.bytes += sum.bytes;
-            cursor.done = next.is_none();
-            cursor.from = next;
-            self.lock().new.insert(part.name.clone(), cursor.clone());
-            self.store(false).await?;
+    async fn put(&self, part: &Part<'_>, mut cursor: Cursor, mut pages: mpsc::Receiver<Page>) -> Result<Cursor, Halt> {
+        let mut puts = FuturesOrdered::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(put) = puts.next() => {
+                    let (sum, next): (Sum, Option<String>) = put?;
+                    cursor.items += sum.items;
+                    cursor.bytes += sum.bytes;
+                    cursor.done = next.is_none();
+                    cursor.from = next;
+                    self.lock().new.insert(part.name.clone(), cursor.clone());
+                    self.store(false).await?;
+                }
+                Some(page) = pages.recv() => puts.push_back(self.put_page(part, page)),
+                else => return Ok(cursor),
+            }
         }
-        Ok(cursor)
     }
 
     async fn put_page(&self, part: &Part<'_>, page: Page) -> Result<(Sum, Option<String>), Halt> {
@@ -225,9 +231,12 @@ impl Copy<'_> {
             let put = self.request(part, &items).await?;
             drop(place);
             match put {
-                Put::Left(left) if left.is_empty() => self.gate.went_well(),
                 Put::Left(left) => {
-                    self.gate.was_throttled(self.context.world.clock.monotonic_ms());
+                    if left.is_empty() {
+                        self.gate.went_well();
+                    } else {
+                        self.gate.was_throttled(self.context.world.clock.monotonic_ms());
+                    }
                     refusals = if left.len() < items.len() { 0 } else { refusals + 1 };
                     items = left;
                 }
@@ -338,3 +347,6 @@ fn refused(part: &Part<'_>) -> Halt {
     let hint = "raise its write capacity, or give the move a lower --rate, then resume it";
     Halt::Failed(OpError::new(ErrorKind::Call, message).hint(hint))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,9 @@
 //! or the fence is to get a new token; a key that was not carried over is dirty still.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 use crate::domain::data::find::is_expired;
 use crate::domain::data::{Item, ItemKey};
@@ -87,21 +87,18 @@ pub(super) async fn reconcile(
 /// Carries up to `max` keys over, several parts at a time; gives how many. After a failure no more is begun, and what is
 /// under way is finished: a write that is given up costs the fence's token.
 async fn carry(context: &Context<'_>, guard: &Guard, dirty: &Dirty, max: usize) -> Result<usize, Halt> {
-    let (failed, keys) = (AtomicBool::new(false), keys_at_once(context));
-    let mut left = max;
-    let parts = stream::iter(std::iter::from_fn(|| {
-        let most = if failed.load(Ordering::Relaxed) { 0 } else { left.min(keys) };
-        let taken = Taken::of(dirty, most)?;
-        left -= taken.keys.len();
-        Some(taken)
-    }));
-    let mut carried = std::pin::pin!(parts.map(|taken| part(context, guard, taken)).buffer_unordered(AT_ONCE));
-    let mut all: Result<usize, Halt> = Ok(0);
-    while let Some(one) = carried.next().await {
-        failed.fetch_or(one.is_err(), Ordering::Relaxed);
+    let keys = keys_at_once(context);
+    let (mut left, mut all) = (max, Ok(0));
+    let mut parts = FuturesUnordered::new();
+    loop {
+        while all.is_ok() && parts.len() < AT_ONCE {
+            let Some(taken) = Taken::of(dirty, left.min(keys)) else { break };
+            left -= taken.keys.len();
+            parts.push(part(context, guard, taken));
+        }
+        let Some(one) = parts.next().await else { return all };
         all = all.and_then(|sum| one.map(|keys| sum + keys));
     }
-    all
 }
 
 /// Fewer where items are large, so that all that are under way fit into memory.

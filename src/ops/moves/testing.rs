@@ -456,3 +456,14 @@ impl TenantMap for World {
         Err(error(CallErrorKind::Other))
     }
 }
+
+/// Runs a future with a halted clock, for property tests.
+pub(super) fn run<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(future)
+}
+
+/// Takes nothing but what another thread may go on with.
+pub(super) fn send<F: Future + Send>(future: F) -> F {
+    future
+}
