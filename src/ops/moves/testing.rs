@@ -17,7 +17,7 @@ use crate::domain::data::{Item, ItemKey, Value};
 use crate::domain::definition::KeyType;
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, TenantId};
-use crate::domain::lock::Lease;
+use crate::domain::lock::{Lease, ProcessId};
 use crate::domain::moves::event::Entry;
 use crate::domain::moves::fence::{Guard, NOTES_FROM, Shard, Shift};
 use crate::domain::moves::orders::Orders;
@@ -35,7 +35,7 @@ use crate::ports::moves::{
     Appended, LedgerWrite, Message, MoveFences, Moves, Note, NotePage, QueueRef, Queues, Summary,
 };
 use crate::ports::tenants::{EntryPage, SeenLoads, TenantMap, Written};
-use crate::ports::{CallError, CallErrorKind, Called, Clock, LeaseStore};
+use crate::ports::{CallError, CallErrorKind, Called, Clock, LeaseStore, Processes};
 
 /// Items of a page.
 const PAGE: usize = 7;
@@ -110,6 +110,7 @@ impl Stage {
             streams: world.clone(),
             fences: world.clone(),
             queues: world.clone(),
+            processes: world.clone(),
             clock: Arc::clone(&clock),
             reporter: Arc::new(Silent),
         };
@@ -342,8 +343,20 @@ impl ChangeStreams for World {
     }
 }
 
+impl Processes for World {
+    fn me(&self) -> Option<ProcessId> {
+        None
+    }
+    fn is_gone(&self, _: &ProcessId) -> bool {
+        false
+    }
+}
+
 #[async_trait]
 impl Moves for World {
+    async fn outputs(&self, _: &CellId) -> Called<BTreeMap<String, String>> {
+        Err(error(CallErrorKind::Other))
+    }
     async fn lease(&self, _: &MoveId) -> Called<Option<Lease>> {
         Err(error(CallErrorKind::Other))
     }
