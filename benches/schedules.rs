@@ -1,7 +1,8 @@
 //! Moves under a simulated world: `cargo bench --bench schedules -- --schedules 100000 --seed 1`.
 //!
 //! Owns: counting. Runs as many schedules as asked on one core, prints what went wrong in them and how the moves ended,
-//! and exits with 1 and the seed where something did not hold. `--from-to` prints what happens in one schedule.
+//! and exits with 1 and the seed where something did not hold. `--trace SEED` prints what happens in one
+//! schedule, `--each` a line for each.
 
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
@@ -36,9 +37,13 @@ fn main() -> ExitCode {
     let (first, schedules) = (argument("--seed").unwrap_or(1), argument("--schedules").unwrap_or(SCHEDULES));
     let (mut counts, mut completed, mut aborted) = (Counts::default(), 0_u64, 0_u64);
     let mut broken: Vec<(u64, String)> = Vec::new();
+    let shows = std::env::args().any(|argument| argument == "--each");
     let began = Instant::now();
     for seed in first..first.saturating_add(schedules) {
         let outcome = run_seed(seed);
+        if shows {
+            println!("{seed} {:?} {} {:?}", outcome.stage, outcome.counts.calls, outcome.broken.first());
+        }
         counts.merge(&outcome.counts);
         completed += u64::from(outcome.stage == Some(Stage::Completed));
         aborted += u64::from(outcome.stage == Some(Stage::Aborted));

@@ -248,14 +248,14 @@ fn fill(state: &mut State) {
             for n in 0..2 {
                 let key = key_of(table, NEIGHBOURS[cell], &format!("{}{n}", &NEIGHBOURS[cell][..2]));
                 let item = item_of(table, &key, NEIGHBOURS[cell], n, None);
-                table.set(&key, Some(item.clone()), START_MS, &mut rng);
+                table.set(&key, Some(item.clone()), START_MS - 3_600_000, &mut rng);
                 truth.others[cell][number].insert(key, item);
             }
             for n in 0..keys.saturating_sub(1) as u64 {
                 let key = key_of(table, NAME, &format!("k{n}"));
                 let item = item_of(table, &key, NAME, n, None);
                 if cell == 0 {
-                    table.set(&key, Some(item.clone()), START_MS, &mut rng);
+                    table.set(&key, Some(item.clone()), START_MS - 3_600_000, &mut rng);
                     truth.items[number].insert(key, item);
                 }
             }

@@ -141,12 +141,13 @@ fn may_follow(was: &Shard, now: &Shard) -> bool {
     use FenceMode::{Closed, Guarded, Incoming, Open, Out, Sealed};
     let same = now.epoch == was.epoch;
     match (was.mode, now.mode) {
-        (Open, Guarded | Sealed) | (Guarded, Sealed | Guarded) | (Sealed, Sealed) | (Incoming, Incoming | Closed) => same,
-        (Incoming, Open) => same,
+        (Open, Guarded | Sealed) | (Guarded, Sealed | Guarded) | (Sealed, Sealed) => same,
+        (Incoming, Open | Closed) | (Out, Out) => same,
+        // After the source was reopened the target is to open with a higher epoch.
+        (Incoming, Incoming) => now.epoch >= was.epoch,
         (Sealed | Guarded | Open, Open) => now.epoch == was.epoch + 2,
         (Sealed, Out) => now.epoch == was.epoch + 1,
         (Closed | Out, Incoming) => now.epoch > was.epoch,
-        (Incoming, _) | (Out, Out) | (Closed, Closed) => now.epoch >= was.epoch && now.mode != Out,
         _ => false,
     }
 }
