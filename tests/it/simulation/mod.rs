@@ -5,6 +5,7 @@
 
 mod audit;
 mod import;
+mod moves;
 mod moving;
 mod snapshot;
 mod tenants;
