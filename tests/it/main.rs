@@ -16,6 +16,8 @@ mod emulator;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod outcomes;
 #[cfg(test)]
 mod scale;

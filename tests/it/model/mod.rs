@@ -1,10 +1,19 @@
 //! The protocol of `docs/move-protocol.md`, steps 2 to 12, as a model that is searched exhaustively within bounds.
+//!
+//! Each configuration must keep every invariant and reach what it is there for; each guard that is taken away must break
+//! the invariant that is named beside it. `docs/verification.md` has the numbers; `--nocapture` shows them.
 
+mod abort;
+mod bounds;
 mod capture;
+mod cutover;
+mod ends;
+mod guards;
 mod mover;
 mod mutants;
 mod properties;
 mod protocol;
+mod queues;
 mod state;
 mod world;
 
@@ -12,62 +21,98 @@ use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use mutants::Mutant;
-use protocol::{Bounds, Level, Protocol};
+use bounds::{CONFIGURATIONS, Configuration};
+use protocol::Protocol;
 
-const SMALL: Bounds = Bounds {
-    level: Level::Strict,
-    shards: 1,
-    keys: 1,
-    writers: 1,
-    writes: 2,
-    after: false,
-    movers: 2,
-    cutovers: 2,
-    aborts: false,
-    moves: 1,
-    gaps: false,
-    dups: false,
-    three: false,
-    doubt: false,
-    compare: true,
-    back: false,
-};
+/// Searches everything; every property must hold. Prints a row of the table in `docs/verification.md`.
+fn holds(configuration: &Configuration) {
+    let (name, bounds) = *configuration;
+    let began = Instant::now();
+    let checker = Protocol { bounds, mutant: None }.checker().spawn_bfs().join();
+    checker.assert_properties();
+    let states = checker.unique_state_count();
+    println!("| {name} | {bounds} | {states} | {} | {:.1} s |", checker.max_depth(), began.elapsed().as_secs_f64());
+}
 
-fn run(name: &str, bounds: Bounds) {
-    let t = Instant::now();
-    let c = Protocol { bounds, mutant: None }.checker().timeout(std::time::Duration::from_secs(60)).spawn_bfs().join();
-    println!("{name}: unique {} gen {} depth {} {:?}", c.unique_state_count(), c.state_count(), c.max_depth(), t.elapsed());
-    for (name, path) in c.discoveries() {
-        if name.starts_with('I') {
-            println!("VIOLATED {name}");
-            for (s, a) in path.into_vec() { println!("  {a:?}\n      {s:?}"); }
+fn named(name: &str) -> &'static Configuration {
+    CONFIGURATIONS.iter().find(|configuration| configuration.0 == name).expect(name)
+}
+
+macro_rules! configurations {
+    ($($test:ident: $name:literal),* $(,)?) => {
+        $(
+            #[test]
+            fn $test() {
+                holds(named($name));
+            }
+        )*
+
+        #[test]
+        fn every_configuration_is_searched() {
+            assert_eq!([$($name),*].to_vec(), CONFIGURATIONS.iter().map(|c| c.0).collect::<Vec<_>>());
         }
-    }
-    for p in c.model().properties() {
-        if !p.name.starts_with('I') && c.discovery(p.name).is_none() { println!("NOT SEEN {}", p.name); }
+    };
+}
+
+configurations! {
+    strict_keeps_the_invariants: "strict",
+    guarded_keeps_the_invariants: "guarded",
+    lease_keeps_the_invariants: "lease",
+    lease_by_streams_keeps_the_invariants: "lease, streams",
+    flip_in_three_writes_keeps_the_invariants: "three writes",
+    two_shards_keep_the_invariants: "shards",
+    two_keys_keep_the_invariants: "keys",
+    lost_and_repeated_records_keep_the_invariants: "records",
+    aborts_keep_the_invariants: "aborts",
+    aborts_in_more_places_keep_the_invariants: "aborts, three writes",
+    coming_back_keeps_the_invariants: "back",
+}
+
+#[test]
+fn a_way_to_a_good_end_is_never_lost() {
+    for (name, bounds) in bounds::ENDS {
+        let began = Instant::now();
+        let ends = ends::ends(&Protocol { bounds, mutant: None }, Protocol::is_settled);
+        assert!(ends.lost.is_empty(), "{name}: {} states lead nowhere, such as {:#?}", ends.lost.len(), ends.lost[0]);
+        println!("| {name} | {bounds} | {} | | {:.1} s |", ends.states, began.elapsed().as_secs_f64());
     }
 }
 
 #[test]
-fn try_it() {
-    let which = std::env::var("W").unwrap_or_default();
-    let all = [
-        ("one", Bounds { movers: 1, writes: 1, cutovers: 1, ..SMALL }),
-        ("small", SMALL),
-        ("guarded", Bounds { level: Level::Guarded, ..SMALL }),
-        ("lease", Bounds { level: Level::Lease, ..SMALL }),
-        ("quiet", Bounds { level: Level::Lease, compare: false, gaps: true, ..SMALL }),
-        ("three", Bounds { three: true, ..SMALL }),
-        ("aborts", Bounds { aborts: true, moves: 2, cutovers: 1, writes: 1, ..SMALL }),
-        ("doubt", Bounds { doubt: true, ..SMALL }),
-        ("shards", Bounds { shards: 2, writers: 2, movers: 1, ..SMALL }),
-        ("keys", Bounds { keys: 2, movers: 1, ..SMALL }),
-        ("back", Bounds { back: true, after: true, cutovers: 1, ..SMALL }),
-        ("dups", Bounds { dups: true, gaps: true, ..SMALL }),
-    ];
-    for (name, bounds) in all {
-        if which.is_empty() || which == name { run(name, bounds); }
+fn without_a_guard_a_good_end_is_lost() {
+    for (mutant, bounds) in guards::ENDS {
+        let ends = ends::ends(&Protocol { bounds, mutant: Some(mutant) }, Protocol::is_settled);
+        assert!(!ends.lost.is_empty(), "{mutant:?} loses no end within {bounds}");
+        println!("| {mutant:?} | {bounds} | a good end, from {} states | |", ends.lost.len());
     }
-    let _ = (HasDiscoveries::Any, Mutant::NoBarrier);
+}
+
+#[test]
+fn each_guard_is_needed() {
+    for (mutant, bounds, property) in guards::GUARDS {
+        Protocol { bounds, mutant: None }.checker().spawn_bfs().join().assert_no_discovery(property);
+        let only = HasDiscoveries::AnyOf([property].into());
+        let checker = Protocol { bounds, mutant: Some(mutant) }.checker().finish_when(only).spawn_bfs().join();
+        let found = checker.discovery(property);
+        let path = found.unwrap_or_else(|| panic!("{mutant:?} does not break \"{property}\" within {bounds}"));
+        println!("| {mutant:?} | {bounds} | {property} | {} |", path.into_actions().len());
+    }
+}
+
+#[test]
+fn messages_take_effect_once() {
+    let checker = queues::Forwarding { mutant: None }.checker().spawn_bfs().join();
+    checker.assert_properties();
+    let ends = ends::ends(&queues::Forwarding { mutant: None }, queues::Forwarding::is_settled);
+    assert!(ends.lost.is_empty(), "{} states lead nowhere, such as {:#?}", ends.lost.len(), ends.lost[0]);
+    println!("| queues | 1 message | {} | {} | |", checker.unique_state_count(), checker.max_depth());
+}
+
+#[test]
+fn each_guard_of_the_queues_is_needed() {
+    for (mutant, property) in guards::QUEUES {
+        let checker = queues::Forwarding { mutant: Some(mutant) }.checker().spawn_bfs().join();
+        let path = checker.discovery(property).unwrap_or_else(|| panic!("{mutant:?} does not break \"{property}\""));
+        println!("| {mutant:?} | queues | {property} | {} |", path.into_actions().len());
+    }
 }

@@ -16,23 +16,23 @@ impl Protocol {
         self.mutant == Some(mutant)
     }
 
-    fn hold(s: &State, m: usize) -> Hold {
+    pub(super) fn hold(s: &State, m: usize) -> Hold {
         Hold { id: s.movers[m].id, token: token_of(m) }
     }
 
     /// How a mover holds the target's fence: a mutant takes what is there for its own.
-    fn target_hold(&self, s: &State, m: usize) -> Hold {
+    pub(super) fn target_hold(&self, s: &State, m: usize) -> Hold {
         let own = Self::hold(s, m);
         let adopts = (self.has(Mutant::NoRehold) || self.has(Mutant::NoTokenCheck)) && s.target.hold.id == own.id;
         if adopts { s.target.hold } else { own }
     }
 
-    fn go(s: &mut State, m: usize, pc: Pc) -> Option<()> {
+    pub(super) fn go(s: &mut State, m: usize, pc: Pc) -> Option<()> {
         s.movers[m].pc = pc;
         Some(())
     }
 
-    fn quit(s: &mut State, m: usize) -> Option<()> {
+    pub(super) fn quit(s: &mut State, m: usize) -> Option<()> {
         s.movers[m] = super::state::GONE;
         Some(())
     }
@@ -45,11 +45,8 @@ impl Protocol {
     fn pc_after(&self, stage: Stage) -> Pc {
         let notes = self.bounds.level != Level::Lease;
         let early = self.has(Mutant::VerifyBeforeGuard);
-        let verify = if self.has(Mutant::NoVerify) {
-            Pc::Append(Stage::Verified)
-        } else {
-            Pc::Verify { key: 0, read: None }
-        };
+        let verify =
+            if self.has(Mutant::NoVerify) { Pc::Append(Stage::Verified) } else { Pc::Verify { key: 0, read: None } };
         match stage {
             Stage::Planned => Pc::Reserve,
             Stage::Capturing => Pc::Copy,
@@ -82,7 +79,7 @@ impl Protocol {
 
     fn resume_at(&self, s: &State) -> Pc {
         match s.journal.stage {
-            Stage::CuttingOver if !self.has(Mutant::NoWayBack) => Pc::Settle,
+            Stage::CuttingOver => Pc::Settle,
             stage => self.pc_after(stage),
         }
     }
@@ -111,7 +108,8 @@ impl Protocol {
             Pc::Clean(key) => self.clean(s, m, key),
             Pc::Back => self.back(s, m),
             Pc::ClearBar if s.has_bulk() && !self.has(Mutant::AbortNoBarrier) => None,
-            Pc::ClearBar => Self::go(s, m, Pc::Clear(0)),
+            Pc::ClearBar => Self::go(s, m, Pc::HoldToClear),
+            Pc::HoldToClear => self.hold_to_clear(s, m),
             Pc::Clear(key) => self.clear(s, m, key),
             Pc::Close => self.close(s, m),
             Pc::EndAbort => self.end_abort(s, m),
@@ -134,7 +132,7 @@ impl Protocol {
             Stage::Verified => s.journal.owes = false,
             Stage::CuttingOver => s.journal.cutovers += 1,
             Stage::Barred if reopened => {
-                s.movers[m].epoch += 2;
+                s.movers[m].epoch += if self.has(Mutant::ReopenSameEpoch) { 0 } else { 2 };
                 s.journal.epoch = s.movers[m].epoch;
             }
             _ => {}
@@ -174,15 +172,25 @@ impl Protocol {
     }
 
     fn reserve_fence(&self, s: &mut State, m: usize) -> Option<()> {
-        let own = Self::hold(s, m);
-        let wanted = Shard { mode: Mode::Incoming, epoch: s.movers[m].epoch + 1, hold: own };
-        let is_free = s.target.mode == Mode::Absent
-            || (matches!(s.target.mode, Mode::Closed | Mode::Out) && s.target.epoch < wanted.epoch);
-        if !is_free && s.target != wanted {
+        if !self.take_target(s, m) {
             return Self::quit(s, m);
         }
-        s.target = wanted;
         Self::go(s, m, Pc::Append(Stage::Capturing))
+    }
+
+    /// The target's fence becomes INCOMING, held by this mover. A mover that was held up may have made it so for itself after
+    /// this one had looked for something to take over.
+    pub(super) fn take_target(&self, s: &mut State, m: usize) -> bool {
+        let own = Self::hold(s, m);
+        let Shard { mode, epoch, hold } = s.target;
+        let wanted = Shard { mode: Mode::Incoming, epoch: s.movers[m].epoch + 1, hold: own };
+        let is_free = matches!(mode, Mode::Absent | Mode::Closed | Mode::Out) && epoch < wanted.epoch;
+        let is_older = hold.token < own.token && !self.has(Mutant::ReserveOnce);
+        let is_ours = mode == Mode::Incoming && hold.id == own.id && (hold == own || is_older);
+        if is_free || is_ours {
+            s.target = Shard { epoch: wanted.epoch.max(epoch), ..wanted };
+        }
+        is_free || is_ours
     }
 
     /// A page is read and sent; behind its answer the cursor goes to the ledger.
@@ -291,212 +299,5 @@ impl Protocol {
                 Self::go(s, m, Pc::Verify { key: key + 1, read: None })
             }
         }
-    }
-
-    fn seal(&self, s: &mut State, m: usize, shard: usize) -> Option<()> {
-        let (own, epoch) = (Self::hold(s, m), s.movers[m].epoch);
-        let before = match self.bounds.level {
-            Level::Lease => Shard::open(epoch),
-            _ => Shard { mode: Mode::Guarded, epoch, hold: own },
-        };
-        let sealed = Shard { mode: Mode::Sealed, epoch, hold: own };
-        if s.source[shard] != before && s.source[shard] != sealed {
-            return Self::go(s, m, Pc::Settle);
-        }
-        s.source[shard] = sealed;
-        let next = shard + 1;
-        let pc = if next == self.bounds.shards { Pc::Drain { proved: false } } else { Pc::Seal(1) };
-        Self::go(s, m, pc)
-    }
-
-    /// Whether what shows that all writes are on the target is there.
-    fn drained(&self, s: &mut State, m: usize, proved: bool) -> Option<()> {
-        let notes_left = s.notes.contains(&true) && !self.has(Mutant::NoNotes);
-        if s.movers[m].job.is_some() || s.dirty.contains(&true) || notes_left {
-            return None;
-        }
-        if self.bounds.level != Level::Lease {
-            return Self::go(s, m, Pc::Flip);
-        }
-        if self.has_plain(s) && !self.has(Mutant::NoLeaseWait) {
-            return None;
-        }
-        if !self.bounds.compare {
-            let quiet = s.stream.iter().all(Option::is_none) && !s.journal.owes;
-            return if quiet { Self::go(s, m, Pc::Flip) } else { None };
-        }
-        if proved {
-            return Self::go(s, m, Pc::Flip);
-        }
-        for key in 0..self.bounds.keys {
-            if s.src[key] != s.dst[key] {
-                s.mark(key);
-            }
-        }
-        Self::go(s, m, Pc::Drain { proved: true })
-    }
-
-    fn flip_now(&self, s: &mut State, m: usize) -> Option<()> {
-        if self.has(Mutant::OpenBeforeOut) && s.target.mode == Mode::Incoming {
-            s.target = Shard::open(s.target.epoch);
-            return Some(());
-        }
-        let Hold { id, token } = self.target_hold(s, m);
-        let flipped = self.flip(s, id, token, s.movers[m].epoch);
-        let pc = if flipped.is_some() { Pc::Append(Stage::Flipped) } else { Pc::Settle };
-        Self::go(s, m, pc)
-    }
-
-    /// FLIP is sent, and no answer comes: what is there is read back.
-    pub(super) fn flip_in_doubt(&self, s: &mut State, m: usize) -> Option<()> {
-        if s.movers[m].pc != Pc::Flip || !self.bounds.doubt {
-            return None;
-        }
-        let Mover { id, epoch, .. } = s.movers[m];
-        s.send(Request { kind: Kind::Flip, id, token: token_of(m), epoch, key: 0, value: 0 })?;
-        Self::go(s, m, Pc::Settle)
-    }
-
-    /// The mover gives a cutover up that takes too long.
-    pub(super) fn give_up(&self, s: &mut State, m: usize) -> Option<()> {
-        let draining = matches!(s.movers[m].pc, Pc::Drain { .. });
-        if !draining || s.movers[m].job.is_some() {
-            return None;
-        }
-        Self::go(s, m, Pc::Settle)
-    }
-
-    /// How a cutover ended is read from the source's fence: OUT is forward, all else is reopened, shard by shard.
-    fn settle(&self, s: &mut State, m: usize) -> Option<()> {
-        let epoch = s.movers[m].epoch;
-        let blind = self.has(Mutant::SettleBlind);
-        if s.source[0].mode == Mode::Out && !blind {
-            let ours = s.source[0].epoch == epoch + 1 && s.source[0].hold.id == s.movers[m].id;
-            return if ours { Self::go(s, m, Pc::Append(Stage::Flipped)) } else { Self::quit(s, m) };
-        }
-        let same = self.has(Mutant::ReopenSameEpoch);
-        let is_back = |shard: &Shard| shard.epoch == epoch + 2 || (same && *shard == Shard::open(epoch));
-        if let Some(shard) = s.source[..self.bounds.shards].iter_mut().find(|shard| !is_back(shard)) {
-            *shard = Shard::open(if same { epoch } else { epoch + 2 });
-            return Some(());
-        }
-        self.hold_next_epoch(s, m, epoch + if same { 1 } else { 3 })
-    }
-
-    /// After the way back the target is to open with a higher epoch.
-    fn hold_next_epoch(&self, s: &mut State, m: usize, epoch: u8) -> Option<()> {
-        let own = self.target_hold(s, m);
-        if s.target.mode != Mode::Incoming || s.target.hold != own {
-            return Self::quit(s, m);
-        }
-        s.target.epoch = epoch;
-        Self::go(s, m, Pc::Append(Stage::Barred))
-    }
-
-    fn land_target(&self, s: &mut State, m: usize) -> Option<()> {
-        if self.bounds.three {
-            let _ = self.open_target(s);
-            return Self::go(s, m, Pc::LandEntry);
-        }
-        Self::go(s, m, Pc::Append(Stage::Landed))
-    }
-
-    fn land_entry(&self, s: &mut State, m: usize) -> Option<()> {
-        let before = Entry { cell: Cell::Source, epoch: s.entry.epoch, moving: true };
-        if s.entry == before && s.entry.epoch <= s.movers[m].epoch {
-            s.entry = Entry { cell: Cell::Target, epoch: s.movers[m].epoch + 1, moving: true };
-        }
-        Self::go(s, m, Pc::Append(Stage::Landed))
-    }
-
-    fn clean(&self, s: &mut State, m: usize, key: u8) -> Option<()> {
-        let at = usize::from(key);
-        if at == self.bounds.keys {
-            return Self::go(s, m, Pc::Append(Stage::Completed));
-        }
-        let own = Self::hold(s, m);
-        let ours = s.source[0].mode == Mode::Out && s.source[0].hold == own;
-        if !ours && !self.has(Mutant::CleanUnchecked) {
-            return Self::quit(s, m);
-        }
-        s.src[at] = 0;
-        Self::go(s, m, Pc::Clean(key + 1))
-    }
-
-    /// People, or the mover itself, give the move up.
-    pub(super) fn abort(&self, s: &mut State, m: usize) -> Option<()> {
-        let fits = matches!(
-            s.movers[m].pc,
-            Pc::Reserve | Pc::ReserveFence | Pc::Copy | Pc::Bar | Pc::Work | Pc::Guard | Pc::Verify { .. } | Pc::Intend
-        );
-        let idle = s.movers[m].job.is_none() || s.movers[m].pc == Pc::Copy;
-        if !self.bounds.aborts || !fits || !idle || !self.leads(s, m) {
-            return None;
-        }
-        s.movers[m].job = None;
-        Self::go(s, m, Pc::Append(Stage::Aborting))
-    }
-
-    fn back(&self, s: &mut State, m: usize) -> Option<()> {
-        let epoch = s.movers[m].epoch;
-        let next = if self.has(Mutant::AbortSameEpoch) { epoch } else { epoch + 2 };
-        let is_back = |shard: &Shard| *shard == Shard::open(next) || shard.epoch != epoch;
-        match s.source[..self.bounds.shards].iter_mut().find(|shard| !is_back(shard)) {
-            Some(shard) => *shard = Shard::open(next),
-            None => s.movers[m].pc = Pc::ClearBar,
-        }
-        Some(())
-    }
-
-    fn clear(&self, s: &mut State, m: usize, key: u8) -> Option<()> {
-        let at = usize::from(key);
-        if at == self.bounds.keys {
-            return Self::go(s, m, Pc::Close);
-        }
-        let ours = s.target.mode == Mode::Incoming && s.target.hold == self.target_hold(s, m);
-        let empty = matches!(s.target.mode, Mode::Absent | Mode::Closed);
-        if !ours && !empty && !self.has(Mutant::ClearUnchecked) {
-            return Self::quit(s, m);
-        }
-        if !empty {
-            s.dst[at] = 0;
-        }
-        Self::go(s, m, Pc::Clear(key + 1))
-    }
-
-    /// The target's fence closes, also one that is not there yet: who was about to make it comes too late.
-    fn close(&self, s: &mut State, m: usize) -> Option<()> {
-        let epoch = s.movers[m].epoch + 1;
-        let ours = s.target.mode == Mode::Incoming && s.target.hold == self.target_hold(s, m);
-        let early = matches!(s.target.mode, Mode::Absent | Mode::Closed | Mode::Out) && s.target.epoch < epoch;
-        if ours || (early && !self.has(Mutant::AbortNoTombstone)) {
-            s.target = Shard { mode: Mode::Closed, epoch, hold: super::state::NOBODY };
-        } else if s.target.mode == Mode::Incoming {
-            return Self::quit(s, m);
-        }
-        Self::go(s, m, Pc::EndAbort)
-    }
-
-    fn end_abort(&self, s: &mut State, m: usize) -> Option<()> {
-        let epoch = s.movers[m].epoch;
-        if s.entry.epoch == epoch {
-            let next = if self.has(Mutant::AbortSameEpoch) { epoch } else { epoch + 2 };
-            s.entry = Entry { cell: Cell::Source, epoch: next, moving: false };
-        }
-        Self::go(s, m, Pc::Append(Stage::Aborted))
-    }
-
-    /// After an abort the tenant is moved again, to the same cell.
-    pub(super) fn begin_again(&self, s: &mut State, m: usize) -> Option<()> {
-        let ended = s.journal.stage == Stage::Aborted && s.movers[m].pc == Pc::Rest;
-        if !ended || s.journal.id >= self.bounds.moves {
-            return None;
-        }
-        s.journal = State::first().journal;
-        (s.journal.id, s.journal.epoch, s.journal.by) = (2, s.entry.epoch, token_of(m));
-        s.lease = token_of(m);
-        s.movers[m] =
-            Mover { pc: Pc::Reserve, id: 2, epoch: s.entry.epoch, job: None, heard: None };
-        Some(())
     }
 }

@@ -27,6 +27,8 @@ pub(super) enum Mutant {
     AbortNoBarrier,
     /// An abort leaves a fence alone that is not there yet.
     AbortNoTombstone,
+    /// RESERVE leaves a target's fence alone that a mover that was held up has made meanwhile.
+    ReserveOnce,
     /// The target's items are deleted without a check.
     ClearUnchecked,
     /// FLIP names one shard.
@@ -37,8 +39,6 @@ pub(super) enum Mutant {
     OpenBeforeOut,
     /// A mover that takes over reopens without a look at what is there.
     SettleBlind,
-    /// A mover that takes over while a cutover is under way goes on with it where the source is not sealed.
-    NoWayBack,
     /// The record's image is put, the source not read again.
     ApplyImage,
     /// A dirty key is forgotten when it is taken, before it is written.

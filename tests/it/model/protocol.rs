@@ -54,26 +54,65 @@ pub(super) struct Protocol {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    ReadFence { writer: usize, cell: Cell },
-    Commit { writer: usize, key: usize, delete: bool },
+    ReadFence {
+        writer: usize,
+        cell: Cell,
+    },
+    Commit {
+        writer: usize,
+        key: usize,
+        delete: bool,
+    },
     /// A write fails, or the lease that it was to be made under ends.
-    Drop { writer: usize },
-    Reopen { shard: usize },
-    Trim { at: usize },
-    Land { at: usize },
+    Drop {
+        writer: usize,
+    },
+    Reopen {
+        shard: usize,
+    },
+    Trim {
+        at: usize,
+    },
+    Land {
+        at: usize,
+    },
     OpenTarget,
     ComeBack,
     TakeOver,
-    Step { m: usize },
-    Take { m: usize, key: usize },
-    Done { m: usize },
-    Hear { m: usize, at: usize, forward: bool },
-    Persist { m: usize },
-    HearNote { m: usize, key: usize },
-    FlipInDoubt { m: usize },
-    GiveUp { m: usize },
-    Abort { m: usize },
-    BeginAgain { m: usize },
+    Step {
+        m: usize,
+    },
+    Take {
+        m: usize,
+        key: usize,
+    },
+    Done {
+        m: usize,
+    },
+    Hear {
+        m: usize,
+        at: usize,
+        forward: bool,
+    },
+    Persist {
+        m: usize,
+    },
+    HearNote {
+        m: usize,
+        key: usize,
+    },
+    FlipInDoubt {
+        m: usize,
+    },
+    GiveUp {
+        m: usize,
+    },
+    Abort {
+        m: usize,
+    },
+    BeginAgain {
+        m: usize,
+    },
 }
 
 impl Protocol {
@@ -129,7 +168,12 @@ impl Protocol {
             }
         }
         actions.extend((0..self.bounds.keys).filter(|key| s.notes[*key]).map(|key| Action::HearNote { m, key }));
-        actions.extend([Action::FlipInDoubt { m }, Action::GiveUp { m }, Action::Abort { m }, Action::BeginAgain { m }]);
+        actions.extend([
+            Action::FlipInDoubt { m },
+            Action::GiveUp { m },
+            Action::Abort { m },
+            Action::BeginAgain { m },
+        ]);
     }
 
     fn act(&self, s: &mut State, action: Action) -> Option<()> {

@@ -121,6 +121,7 @@ pub(super) enum Pc {
     Clean(u8),
     Back,
     ClearBar,
+    HoldToClear,
     Clear(u8),
     Close,
     EndAbort,
@@ -200,7 +201,6 @@ pub(super) struct State {
     pub(super) hands: [Option<Hand>; 2],
     pub(super) air: [Option<Request>; 3],
     pub(super) writes: u8,
-    pub(super) reopened: u8,
     /// FLIP has happened, and nobody has moved the tenant back.
     pub(super) flipped: bool,
     /// A write committed by a shard that was sealed or out.
@@ -211,8 +211,7 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn first() -> Self {
-        let journal =
-            Journal { id: 1, stage: Stage::Planned, epoch: 1, cutovers: 0, owes: false, copied: 0, by: 1 };
+        let journal = Journal { id: 1, stage: Stage::Planned, epoch: 1, cutovers: 0, owes: false, copied: 0, by: 1 };
         Self {
             source: [Shard::open(1); SHARDS_MAX],
             target: Shard { mode: Mode::Absent, epoch: 0, hold: NOBODY },
@@ -230,7 +229,6 @@ impl State {
             hands: [None; 2],
             air: [None; 3],
             writes: 0,
-            reopened: 0,
             flipped: false,
             late: false,
             foul: false,
@@ -263,9 +261,5 @@ impl State {
                 job.again = true;
             }
         }
-    }
-
-    pub(super) fn is_drained(&self) -> bool {
-        self.notes == [false; KEYS_MAX] && self.dirty == [false; KEYS_MAX]
     }
 }

@@ -104,7 +104,9 @@ impl Protocol {
         let request = s.air[at].take()?;
         match request.kind {
             Kind::Bulk => {
-                s.foul |= s.journal.stage >= Stage::Barred && request.token < s.lease;
+                // An abort has its own barrier, before it clears the target.
+                let barred = s.journal.stage >= Stage::Barred && s.journal.stage != Stage::Aborting;
+                s.foul |= barred && request.token < s.lease;
                 s.dst[usize::from(request.key)] = request.value;
             }
             Kind::Checked if self.is_held(s.target, request) => {
@@ -151,7 +153,10 @@ impl Protocol {
     /// Where FLIP is three writes: anybody who has seen the source out opens the target.
     pub(super) fn open_target(&self, s: &mut State) -> Option<()> {
         let Shard { mode, epoch, hold } = s.source[0];
-        if mode != Mode::Out || s.target.mode != Mode::Incoming || s.target.epoch != epoch || s.target.hold.id != hold.id
+        if mode != Mode::Out
+            || s.target.mode != Mode::Incoming
+            || s.target.epoch != epoch
+            || s.target.hold.id != hold.id
         {
             return None;
         }
