@@ -9,6 +9,8 @@ pub mod fence;
 pub mod machine;
 pub mod orders;
 pub mod receipt;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,8 +2,8 @@
 
 use super::mover::token_of;
 use super::mutants::Mutant;
-use super::protocol::{Level, Protocol};
-use super::state::{Cell, Entry, Hold, Kind, Mode, Mover, Pc, Request, Shard, Stage, State};
+use super::protocol::Protocol;
+use super::state::{Cell, Entry, Mode, Mover, Pc, Shard, Stage, State};
 
 impl Protocol {
     /// People, or the mover itself, give the move up.

@@ -64,11 +64,10 @@ pub(super) const GUARDS: [(Mutant, Bounds, &str); 39] = [
 /// Without these nothing is lost, but a move gets stuck.
 pub(super) const ENDS: [(Mutant, Bounds); 1] = [(Mutant::ReserveOnce, ABORTS)];
 
-pub(super) const QUEUES: [(queues::Mutant, &str); 6] = [
+pub(super) const QUEUES: [(queues::Mutant, &str); 5] = [
     (queues::Mutant::NoNoteAtTarget, ONCE),
     (queues::Mutant::NoNoteAtSource, ONCE),
     (queues::Mutant::DeleteFirst, KEPT),
     (queues::Mutant::CarrierDeletesFirst, KEPT),
     (queues::Mutant::ForwardSealed, AFTER),
-    (queues::Mutant::NoFenceCheck, ONCE),
 ];

@@ -25,8 +25,6 @@ pub(super) enum Mutant {
     CarrierDeletesFirst,
     /// A consumer sends a message on that meets a sealed fence.
     ForwardSealed,
-    /// The source's consumer checks no fence.
-    NoFenceCheck,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,7 +87,7 @@ impl Forwarding {
     fn consume(self, s: &mut Queues, who: usize) -> Option<()> {
         let next = match s.consumers[who] {
             Hand::Free if s.source => Hand::Received,
-            Hand::Received if s.fence == Fence::Open || self.has(Mutant::NoFenceCheck) => {
+            Hand::Received if s.fence == Fence::Open => {
                 s.effects = 2.min(s.effects + u8::from(!s.noted[0]));
                 s.noted[0] = !self.has(Mutant::NoNoteAtSource);
                 Hand::Done
