@@ -12,11 +12,13 @@ mod calls;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
-mod excerpts;
-#[cfg(test)]
 mod emulator;
 #[cfg(test)]
+mod excerpts;
+#[cfg(test)]
 mod local;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]

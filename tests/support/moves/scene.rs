@@ -128,8 +128,7 @@ fn names(drawn: &Drawn, places: &[Place; 2], id: MoveId) -> Names {
             tables.insert(TableRef { place: places[cell].clone(), name: name.clone() }, (cell, number));
         }
     }
-    let fences =
-        [0, 1].map(|n| FenceTable { place: places[n].clone(), name: format!("shop-{}-fences", CELLS[n]) });
+    let fences = [0, 1].map(|n| FenceTable { place: places[n].clone(), name: format!("shop-{}-fences", CELLS[n]) });
     Names { id, tables, fences, physical }
 }
 
