@@ -149,6 +149,7 @@ fn map(drawn: &Drawn, epoch_floor: u64) -> MapState {
             place: places[number].clone(),
             cell_type: None,
             fence_table: Some(format!("shop-{name}-fences")),
+            fence_shards: if number == 0 { drawn.shards.0 } else { drawn.shards.1 },
             tenants: 0,
             weight: 0,
             writes: 0,
