@@ -12,9 +12,9 @@ mod calls;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
-mod excerpts;
-#[cfg(test)]
 mod emulator;
+#[cfg(test)]
+mod excerpts;
 #[cfg(test)]
 mod local;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use killed::Series;
 const KILLS: u64 = 6;
 
 /// Shards of the fence.
-const SHARDS: u64 = 1;
+const SHARDS: u64 = 2;
 /// Writes before a move by hand.
 const WRITES: u64 = 60;
 /// Writes after it: few, as each hides what was lost before it.
