@@ -16,7 +16,7 @@ use killed::Series;
 const KILLS: u64 = 6;
 
 /// Shards of the fence.
-const SHARDS: u64 = 1;
+const SHARDS: u64 = 2;
 /// Writes before a move by hand.
 const WRITES: u64 = 60;
 /// Writes after it: few, as each hides what was lost before it.
@@ -48,8 +48,8 @@ async fn the_check_passes_a_move_by_hand_and_fails_one_with_a_flaw() {
         (Level::Strict, Flaw::SkipsNotes),
         (Level::Strict, Flaw::SkipsGuard),
         (Level::Strict, Flaw::SkipsSeal),
-        (Level::Guarded, Flaw::SkipsWait),
-        (Level::Lease, Flaw::SkipsWait),
+        (Level::Guarded, Flaw::SkipsNotes),
+        (Level::Lease, Flaw::SkipsNotes),
     ] {
         let verdict = after(&cells, level, Some(flaw)).await;
         assert!(!verdict.lost.is_empty(), "{level:?}, {flaw:?}");

@@ -34,7 +34,7 @@ pub(crate) struct Cells {
     /// The fleet.
     pub(crate) shop: Shop,
     /// The cells.
-    pub(crate) cells: [Cell; 2],
+    pub(crate) pair: [Cell; 2],
     /// Shards of a fence.
     pub(crate) shards: u64,
     /// The writers' client.
@@ -61,13 +61,13 @@ impl Cells {
         }
         let shop = shop.applied().await;
         shop.run(&["tenant", "add", TENANT, "--to", "cell-1", "--yes"]).await.exits(0);
-        let cells = names.map(|name| Cell {
+        let pair = names.map(|name| Cell {
             name: name.to_owned(),
             fences: format!("{}-fences", shop.stack(name)),
             tables: ["orders", "lines"].map(|table| format!("{}-{table}", shop.stack(name))),
         });
         let dynamodb = shop.aws.dynamodb.clone();
-        let made = Self { shop, cells, shards, dynamodb, values: AtomicU64::new(1) };
+        let made = Self { shop, pair, shards, dynamodb, values: AtomicU64::new(1) };
         made.stand_by().await;
         made
     }
@@ -76,7 +76,7 @@ impl Cells {
         for (cell, table) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
             for n in 0..BYSTANDING {
                 let item = Key { table, name: format!("b{n}") }.attributes_of(BYSTANDER);
-                let request = self.dynamodb.put_item().table_name(&self.cells[cell].tables[table]);
+                let request = self.dynamodb.put_item().table_name(&self.pair[cell].tables[table]);
                 request.set_item(Some(item)).send().await.expect("written");
             }
         }
@@ -86,15 +86,15 @@ impl Cells {
     pub(crate) async fn reset(&self) {
         for cell in 0..2 {
             for (key, _) in self.items_of(cell, TENANT).await.into_values() {
-                self.forget(&self.cells[cell].tables[key.table], key.attributes()).await;
+                self.forget(&self.pair[cell].tables[key.table], key.attributes()).await;
             }
-            for item in self.shop.aws.items(&self.cells[cell].fences).await {
+            for item in self.shop.aws.items(&self.pair[cell].fences).await {
                 let key = ["tenant", "shard"].map(|name| (name.to_owned(), item[name].clone()));
-                self.forget(&self.cells[cell].fences, key.into()).await;
+                self.forget(&self.pair[cell].fences, key.into()).await;
             }
         }
         for shard in 0..self.shards {
-            let request = self.dynamodb.put_item().table_name(&self.cells[0].fences).set_item(Some(fence_key(shard)));
+            let request = self.dynamodb.put_item().table_name(&self.pair[0].fences).set_item(Some(fence_key(shard)));
             request.item("mode", text("OPEN")).item("epoch", number(1)).send().await.expect("written");
         }
         self.stand_by().await;
@@ -112,7 +112,7 @@ impl Cells {
 
     /// Which cell has this name.
     pub(crate) fn index_of(&self, name: &str) -> usize {
-        self.cells.iter().position(|cell| cell.name == name).expect("one of the two")
+        self.pair.iter().position(|cell| cell.name == name).expect("one of the two")
     }
 
     /// The cell that serves the tenant, as the map says.
@@ -126,7 +126,7 @@ impl Cells {
         let request = self.dynamodb.update_item().table_name(self.shop.tenants_table());
         let request = request.key("pk", entry["pk"].clone()).key("sk", entry["sk"].clone());
         let request = request.update_expression("SET cell = :cell");
-        let cell = text(&self.cells[cell].name);
+        let cell = text(&self.pair[cell].name);
         request.expression_attribute_values(":cell", cell).send().await.expect("written");
     }
 
@@ -141,13 +141,13 @@ impl Cells {
     /// The key that a note of a writer in the first cell names.
     pub(crate) fn noted(&self, noted: &AttributeValue) -> Key {
         let noted = noted.as_m().expect("a table and a key");
-        let table = self.cells[0].tables.iter().position(|table| text_of(noted, "table") == Some(table));
+        let table = self.pair[0].tables.iter().position(|table| text_of(noted, "table") == Some(table));
         Key::of(table.expect("one of its tables"), noted["key"].as_m().expect("a key")).1
     }
 
     /// All items of a table of a cell.
     pub(crate) async fn items(&self, cell: usize, table: usize) -> Vec<Item> {
-        let request = self.dynamodb.scan().table_name(&self.cells[cell].tables[table]).consistent_read(true);
+        let request = self.dynamodb.scan().table_name(&self.pair[cell].tables[table]).consistent_read(true);
         let mut pages = request.into_paginator().items().send();
         let mut items = Vec::new();
         while let Some(item) = pages.next().await {

@@ -76,16 +76,19 @@ impl Client {
 
     async fn plainly(&self, cell: usize, keys: &[Key], change: Change, fence: &Fence) -> Answer {
         let [key] = keys else { unreachable!("plain writes are of one key") };
-        let done = plain(&self.cells.dynamodb, &self.cells.cells[cell], key, change).await;
+        let done = plain(&self.cells.dynamodb, &self.cells.pair[cell], key, change).await;
         if done { Answer::Done(fence.epoch) } else { Answer::InDoubt }
     }
 
     async fn transaction(&mut self, at: usize, shard: u64, keys: &[Key], change: Change, fence: &Fence) -> Answer {
-        let cell = &self.cells.cells[at];
+        let cell = &self.cells.pair[at];
         let request = self.cells.dynamodb.transact_write_items().transact_items(check(cell, shard, fence));
         let noted = (fence.mode == "GUARDED").then(|| note(cell, self.random.u64(NOTES), keys));
         let parts = noted.into_iter().chain(keys.iter().map(|key| part(cell, key, change)));
-        let request = parts.fold(request, |request, part| request.transact_items(part));
+        let mut request = request;
+        for part in parts {
+            request = request.transact_items(part);
+        }
         match request.send().await.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
             Ok(_) => Answer::Done(fence.epoch),
             Err(TransactWriteItemsError::TransactionCanceledException(_)) => {
@@ -118,7 +121,7 @@ impl Client {
 
     async fn read(&self, cell: usize, shard: u64) -> Option<Fence> {
         let asked_at = Instant::now();
-        let request = self.cells.dynamodb.get_item().table_name(&self.cells.cells[cell].fences);
+        let request = self.cells.dynamodb.get_item().table_name(&self.cells.pair[cell].fences);
         let item = request.set_key(Some(fence_key(shard))).consistent_read(true).send().await.ok()?.item?;
         Some(Fence {
             mode: text_of(&item, "mode")?.to_owned(),
@@ -131,7 +134,7 @@ impl Client {
 
     /// Opens a shard past its deadline. Whoever else was faster has changed it.
     async fn reopen(&self, cell: usize, shard: u64, fence: &Fence) {
-        let request = self.cells.dynamodb.update_item().table_name(&self.cells.cells[cell].fences);
+        let request = self.cells.dynamodb.update_item().table_name(&self.cells.pair[cell].fences);
         let request = request.set_key(Some(fence_key(shard)));
         let request = request
             .update_expression("SET #mode = :open, #epoch = :next REMOVE #move, #token, #deadline")

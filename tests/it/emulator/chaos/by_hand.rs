@@ -17,7 +17,7 @@ const SEALED_MS: u128 = 60_000;
 /// What a mover does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// It does not read the notes.
+    /// It does not carry over what was written since the copy.
     SkipsNotes,
     /// It does not carry deletes over.
     KeepsDeleted,
@@ -27,8 +27,6 @@ pub(super) enum Flaw {
     SkipsSeal,
     /// It does not ask for notes.
     SkipsGuard,
-    /// It does not wait for the leases to run out.
-    SkipsWait,
     /// It deletes whatever begins like the tenant's name.
     DeletesTooMuch,
 }
@@ -63,7 +61,7 @@ impl ByHand<'_> {
         }
         self.fence(0, "GUARDED", 1, &[]).await;
         if self.level == Level::Guarded {
-            self.wait().await;
+            Self::wait().await;
         }
     }
 
@@ -74,15 +72,13 @@ impl ByHand<'_> {
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() + SEALED_MS;
         self.fence(0, "SEALED", 1, &[("deadline", AttributeValue::N(deadline.to_string()))]).await;
         if self.level == Level::Lease {
-            self.wait().await;
+            Self::wait().await;
         }
     }
 
     /// Until no plain write can come any more that rests on what was read of the fence.
-    async fn wait(&self) {
-        if self.flaw != Some(Flaw::SkipsWait) {
-            tokio::time::sleep(LEASE + REQUEST).await;
-        }
+    async fn wait() {
+        tokio::time::sleep(LEASE + REQUEST).await;
     }
 
     /// Puts all that the source has.
@@ -108,7 +104,7 @@ impl ByHand<'_> {
     /// Writes every shard of a fence.
     async fn fence(&self, cell: usize, mode: &str, epoch: u64, more: &[(&str, AttributeValue)]) {
         for shard in 0..self.cells.shards {
-            let request = self.cells.dynamodb.put_item().table_name(&self.cells.cells[cell].fences);
+            let request = self.cells.dynamodb.put_item().table_name(&self.cells.pair[cell].fences);
             let request = request.set_item(Some(fence_key(shard)));
             let request = request.item("mode", AttributeValue::S(mode.to_owned()));
             let request = request.item("epoch", AttributeValue::N(epoch.to_string()));
@@ -118,18 +114,18 @@ impl ByHand<'_> {
     }
 
     async fn put(&self, key: &Key, item: Item) {
-        let request = self.cells.dynamodb.put_item().table_name(&self.cells.cells[1].tables[key.table]);
+        let request = self.cells.dynamodb.put_item().table_name(&self.cells.pair[1].tables[key.table]);
         request.set_item(Some(item)).send().await.expect("written");
     }
 
     async fn delete(&self, cell: usize, key: &Key, tenant: &str) {
-        let request = self.cells.dynamodb.delete_item().table_name(&self.cells.cells[cell].tables[key.table]);
+        let request = self.cells.dynamodb.delete_item().table_name(&self.cells.pair[cell].tables[key.table]);
         request.set_key(Some(key.attributes_of(tenant))).send().await.expect("deleted");
     }
 
     /// Reads the notes, and makes each of their keys on the target what it is on the source.
     async fn reconcile_notes(&self) {
-        let request = self.cells.dynamodb.query().table_name(&self.cells.cells[0].fences).consistent_read(true);
+        let request = self.cells.dynamodb.query().table_name(&self.cells.pair[0].fences).consistent_read(true);
         let request = request.key_condition_expression("tenant = :tenant AND #shard BETWEEN :first AND :last");
         let request = request.expression_attribute_values(":tenant", AttributeValue::S(TENANT.to_owned()));
         let request = request.expression_attribute_names("#shard", "shard");
@@ -145,7 +141,7 @@ impl ByHand<'_> {
     }
 
     async fn reconcile(&self, key: &Key) {
-        let request = self.cells.dynamodb.get_item().table_name(&self.cells.cells[0].tables[key.table]);
+        let request = self.cells.dynamodb.get_item().table_name(&self.cells.pair[0].tables[key.table]);
         let request = request.set_key(Some(key.attributes())).consistent_read(true);
         match request.send().await.expect("read").item {
             Some(item) => self.put(key, item).await,

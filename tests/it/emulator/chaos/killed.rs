@@ -67,7 +67,7 @@ impl Series {
 
     /// One move, in as many runs as it takes.
     async fn one(&mut self, target: usize, kills: u64) {
-        let to = self.cells.cells[target].name.clone();
+        let to = self.cells.pair[target].name.clone();
         for _ in 0..RUNS_MAX {
             let arguments = self.next(&to).await;
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
