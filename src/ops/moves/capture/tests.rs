@@ -29,6 +29,10 @@ fn will_read(stage: &Stage, shard: &str, reads: Vec<ShardRead>) {
     stage.lock().reads.entry(shard.to_owned()).or_default().extend(reads);
 }
 
+fn now_ms(stage: &Stage) -> i64 {
+    stage.context().world.clock.now_ms()
+}
+
 /// Captures for so long, or until it halts.
 async fn capture_for(stage: &Stage, capture: &Capture, dirty: &Dirty, ms: u64) -> Option<Halt> {
     let context = stage.context();
@@ -44,7 +48,7 @@ async fn a_fresh_start_has_its_iterators_when_it_returns() {
     let capture = Capture::open(&stage.context(), &dirty, 0, true).await.expect("no failure");
     assert_eq!(stage.lock().read_from, [("open".to_owned(), From::Latest)]);
     assert_eq!(stage.lock().ledger["pos/0/closed"], "\"done\"");
-    assert!(capture_for(&stage, &capture, &dirty, 50).await.is_none());
+    assert!(capture_for(&stage, &capture, &dirty, 500).await.is_none());
     assert_eq!(stage.lock().read_from[1], ("open".to_owned(), From::Iterator("first".to_owned())));
 }
 
@@ -53,7 +57,7 @@ async fn keys_and_positions_outlive_the_mover_and_a_write_that_fails() {
     let stage = stage(vec![shard("a", false)]).await;
     will_read(&stage, "a", vec![page(&[1, 2], Some("x")), page(&[2, 3], Some("y"))]);
     let dirty = Dirty::default();
-    let capture = Capture::open(&stage.context(), &dirty, 0, false).await.expect("no failure");
+    let capture = Capture::open(&stage.context(), &dirty, now_ms(&stage), false).await.expect("no failure");
     stage.lock().fail("put_ledger", CallErrorKind::Denied, false);
     assert!(matches!(capture_for(&stage, &capture, &dirty, 5_000).await, Some(Halt::Failed(_))));
     assert!(stage.lock().ledger.is_empty());
@@ -62,7 +66,7 @@ async fn keys_and_positions_outlive_the_mover_and_a_write_that_fails() {
 
     let found = Dirty::load(&stage.context()).await.expect("no failure");
     assert_eq!(found.len(), 3);
-    let capture = Capture::open(&stage.context(), &found, 0, false).await.expect("no failure");
+    let capture = Capture::open(&stage.context(), &found, now_ms(&stage), false).await.expect("no failure");
     stage.lock().read_from.clear();
     assert!(capture_for(&stage, &capture, &found, 50).await.is_none());
     assert_eq!(stage.lock().read_from[0], ("a".to_owned(), From::After("s3".to_owned())));
@@ -74,7 +78,7 @@ async fn under_the_seal_nothing_is_stored() {
     will_read(&stage, "a", vec![page(&[1], Some("x"))]);
     let dirty = Dirty::default();
     dirty.set_durable(false);
-    let capture = Capture::open(&stage.context(), &dirty, 0, false).await.expect("no failure");
+    let capture = Capture::open(&stage.context(), &dirty, now_ms(&stage), false).await.expect("no failure");
     assert!(capture_for(&stage, &capture, &dirty, 5_000).await.is_none());
     assert_eq!((dirty.len(), stage.lock().ledger.len()), (1, 0));
     dirty.set_durable(true);
@@ -124,7 +128,7 @@ async fn a_shard_that_ends_is_followed_by_its_child_and_quiet_waits_for_both() {
     will_read(&stage, "a", vec![page(&[], Some("x")), page(&[1], Some("y")), page(&[2], None)]);
     will_read(&stage, "b", vec![page(&[3], Some("z")), page(&[4], Some("z"))]);
     let (context, dirty) = (stage.context(), Dirty::default());
-    let capture = Capture::open(&context, &dirty, 0, false).await.expect("no failure");
+    let capture = Capture::open(&context, &dirty, now_ms(&stage), false).await.expect("no failure");
     stage.lock().shards = vec![shard("a", true), StreamShard { parent: Some("a".to_owned()), ..shard("b", false) }];
     let began_ms = context.world.clock.monotonic_ms();
     tokio::select! {

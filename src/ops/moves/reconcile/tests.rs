@@ -182,6 +182,7 @@ async fn rounds_end_when_the_rest_fits_or_does_not_get_smaller() {
     (0..500).for_each(|number| _ = dirty.mark(0, key(number)));
     let settled = send(settle(&context, 2, &dirty, 0)).await.expect("nobody writes");
     assert_eq!((settled.keys, settled.gap_ms), (500, 0));
+    dirty.mark(0, key(0));
     let writer = async {
         for number in 0.. {
             dirty.mark(0, key(number));
