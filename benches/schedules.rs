@@ -57,7 +57,10 @@ fn main() -> ExitCode {
     println!("calls of movers     {}", counts.calls);
     counts.faults.iter().for_each(|(kind, count)| println!("fault  {kind:<28} {count}"));
     counts.deeds.iter().for_each(|(kind, count)| println!("deed   {kind:<28} {count}"));
-    println!("schedules in which an item or a message was lost, doubled or came back, or another check failed: {}", broken.len());
+    println!(
+        "schedules in which an item or a message was lost, doubled or came back, or another check failed: {}",
+        broken.len()
+    );
     for (seed, what) in broken.iter().take(20) {
         println!("seed {seed}: {what}");
         println!("  CELLCTL_SIM_SEED={seed} cargo test --test it simulation::moves::one_seed -- --nocapture");

@@ -107,6 +107,7 @@ fn added(name: &str, number: usize, batch: usize) -> (usize, Change) {
         place,
         cell_type: None,
         fence_table: Some("fences".to_owned()),
+        fence_shards: 1,
         tenants: 0,
         weight: 0,
         writes: 0,

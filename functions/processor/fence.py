@@ -16,7 +16,7 @@ ATTEMPTS = 6  # Of one transaction, over about two seconds.
 CACHE_MAX = 10_000  # Fences kept; one item each.
 NOTES = (1 << 20, 1 << 53)  # Numbers of notes to the mover.
 ORIGINS = (1 << 53, 1 << 62)  # Numbers of messages that were handled.
-ORIGIN_KEPT_S = 60 * 24 * 3600  # Three queues may keep a message for 14 days each.
+KEPT_S = 60 * 24 * 3600  # For which both are kept: three queues may keep a message for 14 days each.
 BUSY = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
@@ -134,12 +134,10 @@ class Writer:
         }
 
     def note(self, key, writes):
-        """Tells the mover which keys this transaction writes. The mover deletes it."""
+        """Tells the mover which keys this transaction writes."""
         requests = [request for write in writes for request in write.values()]
         keys = [{"M": {"table": {"S": r["TableName"]}, "key": {"M": self.key_of(r)}}} for r in requests]
-        number = random.randrange(*NOTES)
-        at = {"N": str(int(self.wall() * 1000))}
-        return self.once(key, number, {"at": at, "keys": {"L": keys}})
+        return self.once(key, random.randrange(*NOTES), {"keys": {"L": keys}})
 
     def key_of(self, request):
         """The key that a request writes."""
@@ -148,11 +146,11 @@ class Writer:
 
     def origin_note(self, key, origin):
         """Tells later deliveries of the same message, in this cell, that it was handled."""
-        expires = {"N": str(int(self.wall()) + ORIGIN_KEPT_S)}
-        return self.once(key, origin_number(origin), {"origin": {"S": origin}, "expires": expires})
+        return self.once(key, origin_number(origin), {"origin": {"S": origin}})
 
     def once(self, key, number, attributes):
-        item = {"tenant": key["tenant"], "shard": {"N": str(number)}, **attributes}
+        expires = {"N": str(int(self.wall()) + KEPT_S)}
+        item = {"tenant": key["tenant"], "shard": {"N": str(number)}, "expires": expires, **attributes}
         return {"TableName": self.table, "Item": item, "ConditionExpression": "attribute_not_exists(tenant)"}
 
     def is_handled(self, tenant, origin):

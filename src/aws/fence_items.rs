@@ -42,16 +42,26 @@ pub(super) fn encode(tenant: &TenantId, shard: u8, fence: &Shard) -> Item {
 
 /// Reads the item of a shard: its number, and what it says.
 pub(super) fn decode(table: &Table, item: &Item) -> Called<(u8, Shard)> {
-    let tenant = text_of(item, "tenant").unwrap_or("?");
-    let wrong = |attribute: &str| table.unreadable(tenant, format!("its {attribute} is missing or wrong"));
+    read(item).map_err(|attribute| {
+        let tenant = text_of(item, "tenant").unwrap_or("?");
+        table.unreadable(tenant, format!("its {attribute} is missing or wrong"))
+    })
+}
+
+/// The same, or the attribute that is missing or wrong.
+fn read(item: &Item) -> Result<(u8, Shard), &'static str> {
     let shard = Shard {
-        epoch: number_of(item, "epoch").ok_or_else(|| wrong("epoch"))?,
-        mode: text_of(item, "mode").and_then(FenceMode::of).ok_or_else(|| wrong("mode"))?,
-        hold: hold(item).ok_or_else(|| wrong("move or token"))?,
-        deadline_ms: optional(item, "deadline", || number_of(item, "deadline")).ok_or_else(|| wrong("deadline"))?,
-        to: optional(item, "to", || text_of(item, "to")?.parse().ok()).ok_or_else(|| wrong("to"))?,
+        epoch: number_of(item, "epoch").ok_or("epoch")?,
+        mode: text_of(item, "mode").and_then(FenceMode::of).ok_or("mode")?,
+        hold: hold(item),
+        deadline_ms: number_of(item, "deadline"),
+        to: text_of(item, "to").and_then(|cell| cell.parse().ok()),
     };
-    Ok((shard_of(item).ok_or_else(|| wrong("shard"))?, shard))
+    let wrong = attributes(&shard).into_iter().find(|(name, value)| item.contains_key(*name) != value.is_some());
+    match wrong {
+        Some((name, _)) => Err(name),
+        None => Ok((shard_of(item).ok_or("shard")?, shard)),
+    }
 }
 
 /// The condition that a shard is as it was seen: every attribute, and none more; none where it must not be there.
@@ -90,18 +100,9 @@ fn attributes(shard: &Shard) -> [(&'static str, Option<AttributeValue>); 6] {
     ]
 }
 
-/// Who holds a shard: both attributes, or neither.
-fn hold(item: &Item) -> Option<Option<Hold>> {
-    if !item.contains_key("move") && !item.contains_key("token") {
-        return Some(None);
-    }
-    let id = text_of(item, "move")?.parse().ok()?;
-    Some(Some(Hold { id, token: number_of(item, "token")? }))
-}
-
-/// An attribute that may be absent; none where it is there and wrong.
-fn optional<T>(item: &Item, attribute: &str, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
-    if item.contains_key(attribute) { read().map(Some) } else { Some(None) }
+/// Who holds a shard: both attributes, or nobody.
+fn hold(item: &Item) -> Option<Hold> {
+    Some(Hold { id: text_of(item, "move")?.parse().ok()?, token: number_of(item, "token")? })
 }
 
 #[cfg(test)]
@@ -151,13 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn half_a_hold_is_not_read() {
-        let item = encode(&"acme".parse().expect("valid"), 0, &sealed());
-        assert_eq!(hold(&item), Some(sealed().hold));
-        for half in ["move", "token"] {
+    fn what_was_written_is_read_and_nothing_that_is_half_there() {
+        let item = encode(&"acme".parse().expect("valid"), 3, &sealed());
+        assert_eq!(read(&item), Ok((3, sealed())));
+        for (absent, wrong) in [("move", "token"), ("token", "move"), ("epoch", "epoch"), ("shard", "shard")] {
             let mut item = item.clone();
-            item.remove(half);
-            assert_eq!(hold(&item), None, "without {half}");
+            item.remove(absent);
+            assert_eq!(read(&item), Err(wrong), "without {absent}");
+        }
+        for (name, value) in [("deadline", text("soon")), ("to", text("no cell")), ("mode", text("AJAR"))] {
+            let mut item = item.clone();
+            item.insert(name.to_owned(), value);
+            assert_eq!(read(&item), Err(name));
         }
     }
 }

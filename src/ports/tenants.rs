@@ -16,17 +16,20 @@ use crate::domain::tenant::load::CellLoad;
 
 use super::{CallError, Called};
 
-/// Most changes in one write: each is up to three items, beside one for each cell, and a transaction takes 100 items
-/// (DynamoDB API reference, `TransactWriteItems`).
+/// Most changes in one write: each is three items or more, beside one for each cell.
 pub const CHANGES_MAX: usize = 32;
+
+/// Most items in one transaction (DynamoDB API reference, `TransactWriteItems`).
+pub const ITEMS_MAX: usize = 100;
 
 /// Most bytes of several changes in one write, by `change::bytes_max`: half of the 4 MB that the items of a transaction
 /// may have (DynamoDB API reference, `TransactWriteItems`).
 pub const CHANGES_BYTES_MAX: usize = 2_000_000;
 
-/// Whether so many changes of so many bytes go into one write. A single one always does.
-pub fn fits_one_write(changes: usize, bytes: usize) -> bool {
-    changes <= 1 || (changes <= CHANGES_MAX && bytes <= CHANGES_BYTES_MAX)
+/// Whether so many changes, of so many items with those of their cells and so many bytes, go into one write. A single one
+/// always does.
+pub fn fits_one_write(changes: usize, items: usize, bytes: usize) -> bool {
+    changes <= 1 || (changes <= CHANGES_MAX && items <= ITEMS_MAX && bytes <= CHANGES_BYTES_MAX)
 }
 
 /// How a write of the map ended.

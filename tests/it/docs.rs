@@ -451,6 +451,16 @@ fn every_end_of_a_move_has_its_documented_exit_code() {
 }
 
 #[test]
+fn every_code_of_a_stuck_move_is_described() {
+    let (document, sources) = (read("docs/moves.md"), sources());
+    let after = sources.split("Halt::stuck(").skip(1).map(str::trim_start);
+    let codes: BTreeSet<&str> = after.filter_map(|rest| rest.strip_prefix('"')?.split('"').next()).collect();
+    assert!(codes.len() > 5, "only {codes:?} were found");
+    let missing: Vec<_> = codes.iter().filter(|code| !document.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "docs/moves.md lacks {missing:?}");
+}
+
+#[test]
 fn every_link_leads_somewhere() {
     for (name, text) in documents() {
         let folder = root().join(&name).parent().expect("a folder").to_path_buf();

@@ -14,7 +14,11 @@ mod docs;
 #[cfg(test)]
 mod emulator;
 #[cfg(test)]
+mod excerpts;
+#[cfg(test)]
 mod local;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]

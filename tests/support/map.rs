@@ -10,7 +10,7 @@ use cellctl::domain::moves::fence::{Shard, Shift};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::Entry;
 use cellctl::domain::tenant::change::{Admission, Change, FenceWrite, LoadChange, LoadGuard, bytes_max};
-use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable};
+use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable, shards_in};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::ports::tenants::{CHANGES_MAX, EntryPage, FencePage, StoredRecord, StoredRoot, Written};
 
@@ -125,20 +125,27 @@ impl MapState {
 
     /// As part of a transaction: before the first there is nothing.
     fn may_write_first(&self, write: &FenceWrite) -> bool {
-        self.may_write(write) && (!write.first || self.fence(&write.table, &write.fence.tenant).is_none())
+        let there = self.fences.get(&(write.table.clone(), write.fence.tenant.clone()));
+        let is_there = there.is_some_and(|shards| shards.range(..write.shards).next().is_some());
+        self.may_write(write) && !(write.first && is_there)
     }
 
     fn may_write(&self, write: &FenceWrite) -> bool {
-        let there = self.fence(&write.table, &write.fence.tenant);
-        let is_below = |fence: &Fence| fence.epoch < write.fence.epoch && !fence.mode.is_moving();
-        there.is_none_or(|fence| fence == write.fence || is_below(&fence))
+        let there = self.fences.get(&(write.table.clone(), write.fence.tenant.clone()));
+        let Fence { epoch, mode, .. } = write.fence;
+        let may = |shard: &Shard| {
+            (shard.epoch == epoch && shard.mode == mode) || (shard.epoch < epoch && !shard.mode.is_moving())
+        };
+        there.is_none_or(|shards| shards.range(..write.shards).all(|(_, shard)| may(shard)))
     }
 
     /// Writes a fence on its own.
     pub(crate) fn put_fence(&mut self, write: &FenceWrite) -> bool {
         let may = self.may_write(write);
         if may {
-            self.set_fence(&write.table, &write.fence);
+            let key = (write.table.clone(), write.fence.tenant.clone());
+            let shard = Shard::free(write.fence.epoch, write.fence.mode);
+            self.fences.entry(key).or_default().extend((0..write.shards).map(|number| (number, shard.clone())));
         }
         may
     }
@@ -214,6 +221,11 @@ impl MapState {
             cell_type: record.cell_type.clone(),
             fence_table: named
                 .or_else(|| load.and_then(|l| l.fence_table.clone()).filter(|_| state != CellState::Deleted)),
+            fence_shards: match (&record.applied, load) {
+                (Some(applied), _) if applied.outputs.contains_key(FENCE_OUTPUT) => shards_in(&applied.outputs),
+                (_, Some(load)) if state != CellState::Deleted => load.fence_shards,
+                _ => 1,
+            },
             tenants,
             weight,
             writes,

@@ -1,6 +1,7 @@
 //! What tests and benchmarks share. Owns: the list of its modules. Constraint kept: nothing here is a test, and
 //! nothing here is used by the program.
 
+pub(crate) mod chaos;
 pub(crate) mod emulator;
 pub(crate) mod fast;
 pub(crate) mod map;

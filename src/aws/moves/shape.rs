@@ -23,7 +23,8 @@ pub(super) async fn of(table: &Table) -> Called<Option<TableShape>> {
     };
     let Some(described) = described else { return Ok(None) };
     let time_to_live = time_to_live(table).await?;
-    let shape = shape(described, time_to_live).ok_or_else(|| table.unreadable("the shape", "its key is incomplete"))?;
+    let shape =
+        shape(&described, time_to_live).ok_or_else(|| table.unreadable("the shape", "its key is incomplete"))?;
     Ok(Some(shape))
 }
 
@@ -39,7 +40,7 @@ async fn time_to_live(table: &Table) -> Called<Option<String>> {
     Ok(described.and_then(|described| described.attribute_name))
 }
 
-fn shape(described: TableDescription, time_to_live: Option<String>) -> Option<TableShape> {
+fn shape(described: &TableDescription, time_to_live: Option<String>) -> Option<TableShape> {
     let types = described.attribute_definitions();
     let global = described.global_secondary_indexes().iter().map(|index| (index.index_name(), index.key_schema()));
     let local = described.local_secondary_indexes().iter().map(|index| (index.index_name(), index.key_schema()));
@@ -48,7 +49,7 @@ fn shape(described: TableDescription, time_to_live: Option<String>) -> Option<Ta
     Some(TableShape {
         key: key_schema(described.key_schema(), types)?,
         indexes: indexes.collect::<Option<BTreeMap<_, _>>>()?,
-        stream: stream(&described),
+        stream: stream(described),
         time_to_live,
         items_about: count(described.item_count()),
         bytes_about: count(described.table_size_bytes()),
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_stream_has_images_only_where_it_has_both() {
-        let images = |on, view| shape(described(on, view), None).expect("complete").stream.map(|stream| stream.images);
+        let images = |on, view| shape(&described(on, view), None).expect("complete").stream.map(|stream| stream.images);
         assert_eq!(images(true, StreamViewType::NewAndOldImages), Some(true));
         for view in [StreamViewType::KeysOnly, StreamViewType::NewImage, StreamViewType::OldImage] {
             assert_eq!(images(true, view), Some(false));
@@ -107,10 +108,10 @@ mod tests {
 
     #[test]
     fn a_key_without_its_type_is_no_shape() {
-        let shaped = shape(described(false, StreamViewType::KeysOnly), None).expect("complete");
+        let shaped = shape(&described(false, StreamViewType::KeysOnly), None).expect("complete");
         assert_eq!((shaped.key.partition.key_type, shaped.key.sort), (KeyType::N, None));
         let mut lacking = described(false, StreamViewType::KeysOnly);
         lacking.attribute_definitions = None;
-        assert_eq!(shape(lacking, None), None);
+        assert_eq!(shape(&lacking, None), None);
     }
 }

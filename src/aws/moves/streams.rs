@@ -44,12 +44,13 @@ fn change(share: &Share, shard: &str, record: Record) -> Called<Change> {
     let keys = record.keys.take().ok_or_else(|| wrong("it has no key"))?;
     let keys = streamed_item_of(keys).map_err(unknown)?;
     let key = share.key.key_of(&keys).ok_or_else(|| wrong("its key is not that of the table"))?;
-    let is_ours = match share.find.needs_only_key() {
-        true => share.find.is_of(&share.tenant, &share.key, &keys),
-        false => images(&mut record, |image| streamed_item_of(image).map_err(unknown))?
-            .ok_or_else(|| wrong("it has no image of the item, which tells whose it is: the stream must have both"))?
-            .iter()
-            .any(|image| share.find.is_of(&share.tenant, &share.key, image)),
+    let is_ours = if share.find.needs_only_key() {
+        share.find.is_of(&share.tenant, &share.key, &keys)
+    } else {
+        let images = images(&mut record, |image| streamed_item_of(image).map_err(unknown))?;
+        let none = "it has no image of the item, which tells whose it is: the stream must have both";
+        let images = images.ok_or_else(|| wrong(none))?;
+        images.iter().any(|image| share.find.is_of(&share.tenant, &share.key, image))
     };
     let at_ms = record.approximate_creation_date_time.and_then(|at| at.to_millis().ok()).unwrap_or_default();
     let seq = record.sequence_number.ok_or_else(|| wrong("it has no number"))?;

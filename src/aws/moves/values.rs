@@ -116,7 +116,7 @@ mod tests {
             Stored::Bs(parts) => Streamed::Bs(parts),
             Stored::L(values) => Streamed::L(values.into_iter().map(streamed).collect()),
             Stored::M(values) => Streamed::M(values.into_iter().map(|(name, value)| (name, streamed(value))).collect()),
-            other => panic!("{other:?} is no type of an item"),
+            other => panic!("made by `attribute`, which knows no {other:?}"),
         }
     }
 

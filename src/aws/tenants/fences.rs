@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
-use crate::aws::dynamo::{Item, Table, number, text, text_of, values};
+use crate::aws::dynamo::{Item, Table, failed_conditions, number, text, text_of, token, values};
 use crate::aws::fence_items;
 use crate::domain::ids::TenantId;
 use crate::domain::moves::fence::Shard;
@@ -19,15 +19,15 @@ use crate::ports::{CallErrorKind, Called};
 
 use super::TenantTables;
 
-/// The one shard that a fence has.
+/// The shard that is read for all of them.
 const SHARD: u8 = 0;
 
 /// What must hold for a write of a fence.
 const MAY_WRITE: &str = "attribute_not_exists(tenant) OR (epoch = :epoch AND #mode = :mode) OR \
     (epoch < :epoch AND #mode <> :incoming AND #mode <> :guarded AND #mode <> :sealed)";
 
-fn encode(fence: &Fence) -> Item {
-    fence_items::encode(&fence.tenant, SHARD, &Shard::free(fence.epoch, fence.mode))
+fn encode(fence: &Fence, shard: u8) -> Item {
+    fence_items::encode(&fence.tenant, shard, &Shard::free(fence.epoch, fence.mode))
 }
 
 fn expected(fence: &Fence) -> Item {
@@ -51,13 +51,16 @@ pub(super) fn near(control: &Table, table: &FenceTable) -> Table {
     control.other(&control.place, &table.name)
 }
 
-/// The part of a transaction that writes a fence.
-pub(super) fn put(control: &Table, write: &FenceWrite) -> Called<TransactWriteItem> {
-    let table = near(control, &write.table);
-    if write.first {
-        return table.put(encode(&write.fence), "attribute_not_exists(tenant)", Item::new());
-    }
-    table.put(encode(&write.fence), MAY_WRITE, expected(&write.fence))
+/// The parts of a transaction that write a fence, one for each shard.
+pub(super) fn puts(table: &Table, write: &FenceWrite) -> Called<Vec<TransactWriteItem>> {
+    let put = |shard| {
+        let item = encode(&write.fence, shard);
+        if write.first {
+            return table.put(item, "attribute_not_exists(tenant)", Item::new());
+        }
+        table.put(item, MAY_WRITE, expected(&write.fence))
+    };
+    (0..write.shards).map(put).collect()
 }
 
 /// Where a scan goes on: the last key as text. A tenant's name has no `#`.
@@ -84,11 +87,19 @@ impl Fences for TenantTables {
 
     async fn put(&self, write: &FenceWrite) -> Called<bool> {
         let table = self.control.other(&write.table.place, &write.table.name);
-        let (item, values) = (encode(&write.fence), expected(&write.fence));
-        match table.put_if(item, MAY_WRITE, &values, write.fence.tenant.as_str()).await {
+        let tenant = write.fence.tenant.as_str();
+        let written = if write.shards > 1 {
+            let token = token(&[&table.name, &format!("{write:?}")]);
+            table.transact(tenant, &puts(&table, write)?, &token).await
+        } else {
+            table.put_if(encode(&write.fence, SHARD), MAY_WRITE, &expected(&write.fence), tenant).await
+        };
+        match written {
             Ok(()) => Ok(true),
-            Err(error) if error.kind == CallErrorKind::Conflict => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if error.kind != CallErrorKind::Conflict => Err(error),
+            // Shards that collide with somebody else's transaction are no answer.
+            Err(error) if write.shards > 1 && failed_conditions(&error).is_empty() => Err(error),
+            Err(_) => Ok(false),
         }
     }
 

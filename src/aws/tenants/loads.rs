@@ -9,9 +9,10 @@ use crate::aws::dynamo::{Edit, Item, Table, key, name_of, number, number_of, tex
 use crate::domain::audit::{Head, Sealed};
 use crate::domain::fleet::Place;
 use crate::domain::ids::{AccountId, CellId};
+use crate::domain::moves::fence::SHARDS_MAX;
 use crate::domain::record::{CellRecord, CellState};
 use crate::domain::tenant::change::{Admission, LoadChange, LoadGuard};
-use crate::domain::tenant::fence::FENCE_OUTPUT;
+use crate::domain::tenant::fence::{FENCE_OUTPUT, shards_in};
 use crate::domain::tenant::load::CellLoad;
 use crate::ports::Called;
 
@@ -33,6 +34,7 @@ pub(in crate::aws) fn decode(control: &Table, item: &Item) -> Called<CellLoad> {
         place: place(item).ok_or_else(|| missing("place"))?,
         cell_type: text_of(item, "cellType").map(str::to_owned),
         fence_table: text_of(item, "fenceTable").map(str::to_owned),
+        fence_shards: number_of(item, "fenceShards").unwrap_or(1).clamp(1, SHARDS_MAX),
         tenants: count("tenants")?,
         weight: count("weight")?,
         writes: number_of(item, "writes").ok_or_else(|| missing("writes"))?,
@@ -126,7 +128,11 @@ pub(in crate::aws) fn follow(
     let fences = record.applied.as_ref().and_then(|applied| applied.outputs.get(FENCE_OUTPUT));
     let edit = match (fences, state) {
         (None, CellState::Active | CellState::Cordoned | CellState::Draining) => Edit::default(),
-        (fences, _) => Edit::default().set("fenceTable", fences.map(|name| text(name))),
+        (fences, _) => {
+            let shards =
+                record.applied.as_ref().map(|applied| shards_in(&applied.outputs)).filter(|shards| *shards > 1);
+            Edit::default().set("fenceTable", fences.map(|name| text(name))).set("fenceShards", shards.map(number))
+        }
     };
     let edit = edit
         .set("state", Some(text(state.as_str())))

@@ -13,14 +13,11 @@ use crate::domain::audit::Sealed;
 use crate::domain::ids::CellId;
 use crate::domain::tenant::change::Change;
 use crate::domain::tenant::load::CellLoad;
-use crate::ports::tenants::Written;
+use crate::ports::tenants::{ITEMS_MAX, Written};
 use crate::ports::{CallError, CallErrorKind, Called};
 
 use super::loads::{self, Total};
 use super::{TenantTables, audit, entries, fences};
-
-/// Most items in one transaction (DynamoDB API reference, `TransactWriteItems`).
-const ITEMS_MAX: usize = 100;
 
 /// An item of the transaction, and what the write ends with when its condition does not hold.
 struct Part {
@@ -78,8 +75,9 @@ impl TenantTables {
             parts.push(Part { item: entry, refusal: changed.clone() });
             parts.push(Part { item: audit::append(&self.control, &change.record)?, refusal: changed });
             if let Some(write) = &change.fence {
-                let item = fences::put(&self.control, write)?;
-                parts.push(Part { item, refusal: Written::FenceAhead(tenant.clone()) });
+                for item in fences::puts(&fences::near(&self.control, &write.table), write)? {
+                    parts.push(Part { item, refusal: Written::FenceAhead(tenant.clone()) });
+                }
             }
             for shift in &change.shifts {
                 let table = fences::near(&self.control, &shift.table);

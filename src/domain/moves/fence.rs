@@ -15,7 +15,7 @@ use super::MoveId;
 pub const SHARDS_MAX: u8 = 32;
 /// Numbers from here on, in the place of a shard's, are notes of writers.
 pub const NOTES_FROM: u64 = 1 << 20;
-/// Notes end before this number; from here on are the origins of messages that were carried over.
+/// Notes end before this number; from here on are the origins of messages that were handled.
 pub const NOTES_TO: u64 = 1 << 53;
 
 /// Who holds a fence.

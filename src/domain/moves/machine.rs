@@ -349,7 +349,7 @@ impl Move {
             Event::Completed { receipt } => tally.receipt = Some(receipt.clone()),
             Event::AbortStarted { why } => {
                 self.abort = Some(why.clone());
-                self.trouble = None;
+                (self.paused, self.trouble) = (false, None);
             }
             Event::Stuck { code, why, hint } => {
                 self.trouble = Some(Trouble { code: code.clone(), why: why.clone(), hint: hint.clone() });
@@ -369,7 +369,7 @@ impl Move {
 
     /// What is to be done next.
     pub fn next(&self) -> Step {
-        if self.paused || self.trouble.is_some() {
+        if !self.stage.is_over() && (self.paused || self.trouble.is_some()) {
             return Step::Wait;
         }
         match self.stage {

@@ -12,6 +12,8 @@ pub mod orders;
 pub mod receipt;
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;

@@ -85,6 +85,8 @@ pub struct FenceWrite {
     pub table: FenceTable,
     /// What it is to be.
     pub fence: Fence,
+    /// Number of its shards, which are written together.
+    pub shards: u8,
     /// Whether no fence at all may be there: what is asked for the very first one, which costs the service least.
     pub first: bool,
 }
@@ -134,6 +136,22 @@ impl Change {
     }
 }
 
+impl FenceWrite {
+    /// The same for a fence of so many shards.
+    #[must_use]
+    pub fn over(self, shards: u8) -> Self {
+        Self { shards, ..self }
+    }
+}
+
+impl Change {
+    /// Number of items that one transaction writes for it, beside those of the cells.
+    pub fn items(&self) -> usize {
+        let fence = self.fence.as_ref().map_or(0, |write| usize::from(write.shards));
+        2 + fence + self.shifts.iter().map(|shift| shift.from.len()).sum::<usize>()
+    }
+}
+
 impl Target {
     fn admission(&self) -> LoadGuard {
         let (place, fence_table) = (self.load.place.clone(), self.load.fence_table.clone());
@@ -176,7 +194,9 @@ pub fn add(
         head: Digest::of(b""),
     };
     let first = epoch == 1;
-    let fence = fences.filter(|_| target.local).map(|table| FenceWrite { first, ..open(table, &after) });
+    let fence = fences
+        .filter(|_| target.local)
+        .map(|table| FenceWrite { first, ..open(table, &after).over(target.load.fence_shards) });
     finish(before, after, stamp, deed, Some(load), fence)
 }
 
@@ -209,20 +229,21 @@ pub fn restore(line: &EntryLine, target: &Target, before: Option<&Entry>, stamp:
         version: 0,
         head: Digest::of(b""),
     };
-    let fence = fences.filter(|_| target.local && state == EntryState::Active).map(|table| open(table, &after));
+    let fence = fences.filter(|_| target.local && state == EntryState::Active);
+    let fence = fence.map(|table| open(table, &after).over(target.load.fence_shards));
     finish(before, after, stamp, deed, Some(load), fence)
 }
 
 /// The write that opens an entry's fence.
 pub fn open(table: FenceTable, entry: &Entry) -> FenceWrite {
     let fence = Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Open };
-    FenceWrite { table, fence, first: false }
+    FenceWrite { table, fence, shards: 1, first: false }
 }
 
 /// The write that closes an entry's fence. `entry` is as it is after its removal began: its epoch has grown.
 pub fn close(table: FenceTable, entry: &Entry) -> FenceWrite {
     let fence = Fence { tenant: entry.tenant.clone(), epoch: entry.epoch, mode: FenceMode::Closed };
-    FenceWrite { table, fence, first: false }
+    FenceWrite { table, fence, shards: 1, first: false }
 }
 
 /// Notes that the fence of a tenant in another account or Region is open.

@@ -3,13 +3,26 @@
 //! Constraint kept: a fence changes only to a higher epoch, or within one epoch as the move protocol allows; the data
 //! path reads it, and never the map.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::fleet::Place;
 use crate::domain::ids::TenantId;
+use crate::domain::moves::fence::SHARDS_MAX;
 
 /// Output of a cell's stack that names its fence table. A template without it makes cells without fences.
 pub const FENCE_OUTPUT: &str = "FenceTableName";
+
+/// Output of a cell's stack that says how many shards each fence has: 1 to `SHARDS_MAX`. One, where it is absent or no such
+/// number.
+pub const SHARDS_OUTPUT: &str = "FenceShards";
+
+/// The number of shards that the outputs of a cell's stack name.
+pub fn shards_in(outputs: &BTreeMap<String, String>) -> u8 {
+    let named = outputs.get(SHARDS_OUTPUT).and_then(|number| number.parse().ok());
+    named.filter(|shards| (1..=SHARDS_MAX).contains(shards)).unwrap_or(1)
+}
 
 /// What a fence allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -54,7 +67,7 @@ impl FenceMode {
     }
 }
 
-/// A tenant's fence in a cell. One shard: number 0.
+/// A tenant's fence in a cell, as its first shard has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fence {

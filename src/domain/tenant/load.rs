@@ -22,6 +22,8 @@ pub struct CellLoad {
     pub cell_type: Option<String>,
     /// Name of its fence table; none where its template has none, or where it has never been complete.
     pub fence_table: Option<String>,
+    /// Number of shards of each fence in it: 1 to `SHARDS_MAX`.
+    pub fence_shards: u8,
     /// Tenants in it. Below zero only when the counters have drifted; `map verify` tells.
     pub tenants: i64,
     /// Sum of their weights.

@@ -30,10 +30,6 @@ pub use super::judge::{Left, Why};
 const CHUNK: usize = 1_024;
 /// Transactions under way at a time. No two of them share a cell, whose counters would be in each other's way.
 const LANES: usize = 8;
-/// Items of a tenant in a transaction: entry, audit record, fence.
-const ITEMS_EACH: usize = 3;
-/// Most items in a transaction (`DynamoDB` API reference, `TransactWriteItems`).
-const ITEMS_MAX: usize = 100;
 
 /// How to import.
 #[derive(Debug, Clone)]
@@ -89,14 +85,16 @@ struct Planned {
     before: Option<Entry>,
     /// What the audit log knows of it, where the map has lost its entry.
     remnant: Option<Remnant>,
-    /// Most bytes that it takes in a transaction.
+    /// Most items and bytes that it takes in a transaction.
+    items: usize,
     bytes: usize,
 }
 
 impl Planned {
-    fn new(line: EntryLine, before: Option<Entry>) -> Self {
+    fn new(line: EntryLine, before: Option<Entry>, cells: &Cells<'_>) -> Self {
+        let items = cells.items(&line.cell);
         let bytes = change::bytes_max(before.as_ref(), &line.attributes(), line.pin.as_ref());
-        Self { line, before, remnant: None, bytes }
+        Self { line, before, remnant: None, items, bytes }
     }
 }
 
@@ -176,7 +174,7 @@ impl Importer<'_> {
                 Judged::Equal => work.tally.equal += 1,
                 Judged::Unopened(entry) => work.unopened.push(*entry),
                 Judged::Left(why) => work.tally.leave(&line, why),
-                Judged::Missing => missing.push(Planned::new(line, before)),
+                Judged::Missing => missing.push(Planned::new(line, before, cells)),
             }
         }
         let ahead = self.fences_ahead(&missing, cells).await?;
@@ -254,7 +252,7 @@ impl Importer<'_> {
                         tally = tally.merge(self.landed(&batch, changes).await?);
                     } else {
                         unclear?;
-                        todo.extend(self.judge_anew(batch, known, &mut tally).await?);
+                        todo.extend(self.judge_anew(batch, known, cells, &mut tally).await?);
                     }
                 }
             }
@@ -314,6 +312,7 @@ impl Importer<'_> {
         &self,
         batch: Vec<Planned>,
         mut known: BTreeMap<TenantId, Entry>,
+        cells: &Cells<'_>,
         tally: &mut Tally,
     ) -> Result<Option<Vec<Planned>>, OpError> {
         let (mut rest, mut unopened) = (Vec::new(), Vec::new());
@@ -324,7 +323,7 @@ impl Importer<'_> {
                 Judged::Unopened(entry) => unopened.push(*entry),
                 Judged::Left(why) => tally.leave(&line, why),
                 Judged::Missing => {
-                    let mut planned = Planned::new(line, before);
+                    let mut planned = Planned::new(line, before, cells);
                     if let Some(why) = self.remember(&mut planned).await? {
                         tally.leave(&planned.line, why);
                     } else {
@@ -394,7 +393,8 @@ fn fits(batch: &[Planned], one: &Planned) -> bool {
     let changes = cells.len();
     cells.dedup();
     let bytes = batch.iter().map(|planned| planned.bytes).sum::<usize>() + one.bytes;
-    fits_one_write(changes, bytes) && changes * ITEMS_EACH + cells.len() <= ITEMS_MAX
+    let items = batch.iter().map(|planned| planned.items).sum::<usize>() + one.items;
+    fits_one_write(changes, items + cells.len(), bytes)
 }
 
 fn stopped(done: &Imported) -> OpError {

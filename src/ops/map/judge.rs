@@ -146,6 +146,12 @@ impl<'a> Cells<'a> {
         load.fences().filter(|_| apart)
     }
 
+    /// Number of items of a tenant in a transaction: entry, audit record, and the shards of its fence.
+    pub(super) fn items(&self, cell: &CellId) -> usize {
+        let load = self.known.get(cell).and_then(|(_, load)| load.as_ref());
+        2 + load.map_or(1, |load| usize::from(load.fence_shards))
+    }
+
     /// What a tenant is written to. None only for a cell that `take` has refused.
     pub(super) fn target(&self, cell: &CellId) -> Option<Target> {
         let (candidate, load) = self.known.get(cell)?;

@@ -97,6 +97,7 @@ impl Mover<'_> {
             capture: None,
             notes: Notes::default(),
             meter: Meter::new(stage),
+            token: 0,
             compared_in_ms: AtomicU64::new(0),
         };
         let outcome = driver.drive().await;

@@ -38,6 +38,8 @@ pub(super) struct Driver<'a> {
     pub(super) capture: Option<Capture>,
     pub(super) notes: Notes,
     pub(super) meter: Meter,
+    /// The token that the fences were held with last.
+    pub(super) token: u64,
     /// How long the last comparison took, in milliseconds; 0 before the first.
     pub(super) compared_in_ms: AtomicU64,
 }
@@ -73,6 +75,7 @@ impl Driver<'_> {
     /// After a takeover: what an earlier mover held is this one's, so that nothing of it counts any more.
     async fn take_hold(&mut self) -> Result<(), Halt> {
         self.look().await?;
+        self.token = self.context.hold().token;
         if is_decided(self.state.stage) {
             self.context.decide();
         }
@@ -91,6 +94,10 @@ impl Driver<'_> {
         self.look().await?;
         if step != Step::Settle {
             self.context.check()?;
+        }
+        if self.context.hold().token != self.token {
+            // A write was given up: what was sent with the token before must not count any more.
+            self.take_hold().await?;
         }
         if reads_streams(self.state.stage) && self.capture.is_none() {
             self.open_capture(false).await?;

@@ -121,23 +121,26 @@ impl Context<'_> {
         Ok(matches!(self.bring(Side::Source, &to, wants).await?, Brought::Done))
     }
 
-    /// The way back: every shard of the source OPEN, two epochs on. None: the source has sent the tenant away.
+    /// The way back: every shard of the source OPEN, two epochs on; writers may have opened some already. None: the source
+    /// has sent the tenant away.
     pub(super) async fn reopen_source(&self, epoch: u64) -> Result<Option<u64>, Halt> {
-        let id = &self.plan.id;
-        let there = self.shards(Side::Source).await?;
-        // Writers may have opened shards already; one cutover adds two, whoever does it.
-        let next = there.values().map(|shard| shard.epoch).max().unwrap_or(epoch).max(epoch + 2);
+        let (id, mine) = (&self.plan.id, self.hold().token);
+        let next = epoch + 2;
         let to = Shard::free(next, FenceMode::Open);
         let wants = |shard: Option<&Shard>| match shard {
             Some(shard) if *shard == to => Want::Done,
-            Some(shard) if shard.mode == FenceMode::Out => Want::Refuse,
+            Some(shard) if shard.epoch != epoch || shard.mode == FenceMode::Out => Want::Refuse,
             Some(shard) if shard.mode == FenceMode::Open => Want::Change,
-            Some(shard) if shard.is_held_by(id) => Want::Change,
+            Some(shard) if shard.is_held_by(id) && shard.hold.as_ref().is_some_and(|hold| hold.token <= mine) => {
+                Want::Change
+            }
             _ => Want::Refuse,
         };
         match self.bring(Side::Source, &to, wants).await? {
             Brought::Done => Ok(Some(next)),
             Brought::Refused(Some(shard)) if shard.mode == FenceMode::Out && shard.is_held_by(id) => Ok(None),
+            // Another mover of this move has gone on from here.
+            Brought::Refused(Some(shard)) if shard.epoch > epoch || shard.is_held_by(id) => Err(Halt::Lost),
             Brought::Refused(shard) => Err(self.in_the_way(Side::Source, shard.as_ref())),
         }
     }

@@ -100,7 +100,7 @@ impl Mover<'_> {
         })?;
         let outputs = self.world.moves.outputs(id).await?;
         let moved_queue = outputs.get(MOVED_OUTPUT).cloned();
-        let shards = outputs.get("FenceShards").and_then(|text| text.parse().ok()).unwrap_or(1).clamp(1, SHARDS_MAX);
+        let shards = load.fence_shards.clamp(1, SHARDS_MAX);
         let end = End { cell: id.clone(), place: load.place.clone(), fence_table, shards, moved_queue };
         Ok(Known { cell, load, end, stack: self.fleet.stack_of(id).to_string(), outputs })
     }

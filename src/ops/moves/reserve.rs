@@ -127,7 +127,10 @@ impl Context<'_> {
     pub(super) async fn end_entry(&self, held: &Held<'_>, epoch: u64, action: &str) -> Result<(), Halt> {
         for _ in 0..ATTEMPTS_MAX {
             let Some(entry) = self.entry().await? else { return Ok(()) };
-            if !self.is_in_this(&entry) {
+            // An entry that is still as it was planned for could be taken by an earlier mover that was held up: not once
+            // it has another version.
+            let may_begin = entry.version == self.plan.id.version && entry.state == EntryState::Active;
+            if !self.is_in_this(&entry) && !may_begin {
                 return Ok(());
             }
             let stamp = held.stamp(self.world.clock.now_ms());

@@ -244,8 +244,9 @@ impl Driver<'_> {
     }
 
     async fn end_abort(&self) -> Result<Event, Halt> {
+        // That of the source, which serves the tenant; where it cannot be told, the entry keeps its own.
         let shards = self.context.shards(Side::Source).await?;
-        let epoch = shards.values().map(|shard| shard.epoch).max().unwrap_or(self.state.epoch);
+        let epoch = shards.values().map(|shard| shard.epoch).max().unwrap_or(0);
         self.context.end_entry(&self.held, epoch, "move-aborted").await?;
         self.context.clear_ledger().await?;
         Ok(Event::Aborted)

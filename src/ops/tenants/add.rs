@@ -193,7 +193,8 @@ impl Desk<'_> {
         while entry.state == EntryState::Opening {
             let load = self.world.map.load(&entry.cell).await?;
             if let Some(table) = load.as_ref().and_then(CellLoad::fences) {
-                let write = change::open(table, &entry);
+                let shards = load.as_ref().map_or(1, |load| load.fence_shards);
+                let write = change::open(table, &entry).over(shards);
                 if !self.world.fences.put(&write).await? {
                     return Err(fence_ahead(&entry));
                 }

@@ -88,10 +88,10 @@ impl Desk<'_> {
             return Err(held(fence, entry));
         }
         let floor = fence.as_ref().map_or(0, |fence| fence.epoch);
-        let stamp = self.stamp();
+        let (stamp, shards) = (self.stamp(), load.as_ref().map_or(1, |load| load.fence_shards));
         let mut next = match (place, entry.state) {
             (FenceIs::Apart(table), EntryState::Closing) if !bars(fence.as_ref(), entry) => {
-                if !self.world.fences.put(&change::close(table, entry)).await? {
+                if !self.world.fences.put(&change::close(table, entry).over(shards)).await? {
                     return Err(fence_ahead(entry));
                 }
                 change::end_removal(entry, &stamp)
@@ -101,6 +101,7 @@ impl Desk<'_> {
             (FenceIs::Absent, _) => change::remove(entry, None, floor, &stamp),
             (FenceIs::Here(table), _) => change::remove(entry, Some(table), floor, &stamp),
         };
+        next.fence = next.fence.map(|write| write.over(shards));
         if load.is_none() {
             // There is nothing to give the room back to.
             next.load = None;

@@ -10,7 +10,7 @@ use cellctl::domain::moves::MoveId;
 use cellctl::domain::moves::fence::{Hold, Shard, Shift};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::change::{self, Change, FenceWrite, Target};
-use cellctl::domain::tenant::fence::{Fence, FenceMode, FenceTable};
+use cellctl::domain::tenant::fence::{Fence, FenceMode, FenceTable, SHARDS_OUTPUT};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::domain::tenant::{Attributes, Entry, EntryState};
 use cellctl::ports::tenants::{AuditLog, Fences, StoredRoot, TenantMap, Written};
@@ -51,7 +51,7 @@ impl Pair {
         let tables = Tables::make(test).await;
         let (control, lease) = tables.control().await;
         let fences = [Some(tables.make_fences("cell-1").await), Some(tables.make_fences("cell-2").await), None];
-        let records = CELLS.iter().zip(&fences).map(|((cell, ..), fences)| record(cell, fences.as_ref())).collect();
+        let records = CELLS.iter().zip(&fences).map(|((cell, ..), fences)| sharded(cell, fences.as_ref())).collect();
         let mut pair = Self {
             tables: tables.tenants(),
             control,
@@ -110,7 +110,7 @@ impl Pair {
         self.records[cell].state = states[self.rng.usize(..states.len())];
         // Now and then the stack no longer names its fence table.
         let fences = self.fences[cell].clone().filter(|_| self.rng.u8(..4) > 0);
-        self.records[cell].applied = record(CELLS[cell].0, fences.as_ref()).applied;
+        self.records[cell].applied = sharded(CELLS[cell].0, fences.as_ref()).applied;
         if !self.put_record(cell).await {
             self.records[cell] = before;
         }
@@ -133,7 +133,7 @@ impl Pair {
         let modes = [FenceMode::Open, FenceMode::Closed, FenceMode::Sealed];
         let fence =
             Fence { tenant: self.tenant(), epoch: self.rng.u64(1..6), mode: modes[self.rng.usize(..modes.len())] };
-        let write = FenceWrite { table, fence, first: false };
+        let write = FenceWrite { table, fence, shards: self.rng.u8(1..4), first: false };
         let expected = self.memory.put_fence(&write);
         assert_eq!(Fences::put(&self.tables, &write).await.expect("answered"), expected, "{write:?}");
     }
@@ -188,7 +188,11 @@ impl Pair {
             (_, 0) => change::pin(entry, Some("for a reason".to_owned()), stamp),
             (_, 1) => change::unpin(entry, stamp),
             (_, 2) => change::begin_removal(entry, self.rng.u64(..3), stamp),
-            (_, 3) => change::remove(entry, fences, self.rng.u64(..3), stamp),
+            (_, 3) => {
+                let shards = self.memory.loads[&entry.cell].fence_shards;
+                let change = change::remove(entry, fences, self.rng.u64(..3), stamp);
+                Change { fence: change.fence.clone().map(|write| write.over(shards)), ..change }
+            }
             _ => {
                 let attributes = Attributes { weight: self.rng.u64(1..9), ..Attributes::default() };
                 change::set(entry, attributes, limits, stamp)
@@ -338,6 +342,15 @@ impl Pair {
     }
 }
 
+/// The record of a cell; the fences of the second one have three shards.
+fn sharded(cell: &str, fences: Option<&FenceTable>) -> CellRecord {
+    let mut record = record(cell, fences);
+    if let (Some(applied), true) = (&mut record.applied, cell == CELLS[1].0) {
+        applied.outputs.insert(SHARDS_OUTPUT.to_owned(), "3".to_owned());
+    }
+    record
+}
+
 fn hold(id: &MoveId) -> Hold {
     Hold { id: id.clone(), token: 7 }
 }
@@ -424,7 +437,7 @@ async fn a_fence_of_a_move_changes_only_for_who_knows_all_of_it() {
         assert_eq!(written, Written::FenceAhead(tenant.clone()), "{from:?}");
     }
     let fence = Fence { tenant: tenant.clone(), epoch: 50, mode: FenceMode::Open };
-    let write = FenceWrite { table: table.clone(), fence, first: false };
+    let write = FenceWrite { table: table.clone(), fence, shards: 1, first: false };
     assert!(!Fences::put(&pair.tables, &write).await.expect("answered"), "a move holds it");
     assert_eq!(pair.tables.write(&[flip(Some(right))]).await.expect("answered"), Written::Done);
     assert!(Fences::put(&pair.tables, &write).await.expect("answered"), "nobody holds it");

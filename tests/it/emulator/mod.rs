@@ -4,6 +4,7 @@
 //! differ, a test asserts what each of them does.
 
 mod cells;
+mod chaos;
 mod failures;
 mod files;
 mod guards;
@@ -13,6 +14,7 @@ mod kill;
 mod large;
 mod lock;
 mod map;
+mod move_output;
 mod moves_data;
 mod moves_fences;
 mod moves_queues;

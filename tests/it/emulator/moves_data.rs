@@ -8,8 +8,8 @@ use cellctl::domain::data::{Item, Value};
 use cellctl::ports::CallErrorKind;
 use cellctl::ports::data::{Segment, Share, TableRef, TenantData};
 
-use crate::support::emulator::Tables;
 use crate::support::emulator::movable::{INDEX, Movable, item, key, permit, schema, share, text};
+use crate::support::emulator::{Proxy, Tables};
 
 /// Values of every type, with what is easily lost on the way.
 fn values() -> Vec<(&'static str, Value)> {
@@ -194,4 +194,22 @@ async fn a_cursor_that_is_none_is_refused() {
     let table = movable.make_table("orders").await;
     let error = movable.adapter.page(&share(&table, Find::PartitionKey), WHOLE, Some("x")).await.expect_err("refused");
     assert_eq!(error.kind, CallErrorKind::Invalid);
+}
+
+#[tokio::test]
+async fn a_value_of_a_type_that_is_not_known_is_not_left_out() {
+    let movable = Movable::make("newtype").await;
+    let table = movable.make_table("orders").await;
+    put(&movable, &table, &[item("acme", "1", "acme", [])]).await;
+    let proxy = Proxy::start(&movable.tables.url).await;
+    proxy.spoil(|seen, body| {
+        let mut answer: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        if seen.action == "Query" {
+            answer["Items"][0]["new"] = serde_json::json!({ "L": [{ "Z": "1" }] });
+        }
+        Some(answer.to_string().into())
+    });
+    let page = movable.through(&proxy).page(&share(&table, Find::PartitionKey), WHOLE, None).await;
+    let error = page.expect_err("unreadable");
+    assert!(error.message.contains("a type that this cellctl does not know"), "{error}");
 }

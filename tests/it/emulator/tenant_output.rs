@@ -174,7 +174,7 @@ async fn a_reader_that_goes_away_ends_the_list_quietly() {
 }
 
 /// What a command prints on a terminal of that width.
-async fn on_terminal(shop: &Shop, columns: u16, command: &str) -> Vec<String> {
+pub(super) async fn on_terminal(shop: &Shop, columns: u16, command: &str) -> Vec<String> {
     let script = format!("script -qec 'stty cols {columns}; \"$CELLCTL\" {command}' /dev/null");
     let output = shop.shell(&script).await.exits(0);
     output.stdout.lines().map(|line| line.trim_end().to_owned()).collect()

@@ -50,6 +50,7 @@ fn load(name: &str) -> (CellLoad, Sealed) {
         place,
         cell_type: None,
         fence_table: None,
+        fence_shards: 1,
         tenants: 0,
         weight: 0,
         writes: 0,

@@ -84,6 +84,7 @@ pub(super) fn provisioned() -> Sim {
             place: place(region),
             cell_type: None,
             fence_table: Some(format!("shop-{name}-fences")),
+            fence_shards: 1,
             tenants: 0,
             weight: 0,
             writes: 0,

@@ -70,7 +70,8 @@ impl Writer {
         for _ in 0..TRIES_MAX {
             let tried = self.attempt(wanted).await;
             if tried != Tried::Again {
-                self.sim.with(|state| state.counts.deed(if tried == Tried::Done { "writes" } else { "writes in doubt" }));
+                self.sim
+                    .with(|state| state.counts.deed(if tried == Tried::Done { "writes" } else { "writes in doubt" }));
                 return;
             }
             let wait_ms = self.sim.with(|state| state.rng.u64(20..400));

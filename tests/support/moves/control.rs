@@ -196,8 +196,7 @@ impl State {
                 }
             }
         }
-        let bare: Vec<Change> =
-            changes.iter().map(|change| Change { shifts: Vec::new(), ..change.clone() }).collect();
+        let bare: Vec<Change> = changes.iter().map(|change| Change { shifts: Vec::new(), ..change.clone() }).collect();
         let written = self.map.write(&bare);
         if written == Written::Done {
             self.shift(&shifts)?;

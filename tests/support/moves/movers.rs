@@ -81,9 +81,10 @@ impl State {
     }
 
     fn stands(&mut self) -> String {
-        self.folded().map_or_else(|| "not begun".to_owned(), |state| {
-            format!("{}, trouble {:?}, paused {}", state.stage.as_str(), state.trouble, state.paused)
-        })
+        self.folded().map_or_else(
+            || "not begun".to_owned(),
+            |state| format!("{}, trouble {:?}, paused {}", state.stage.as_str(), state.trouble, state.paused),
+        )
     }
 
     fn look_over(&mut self) -> bool {

@@ -41,7 +41,10 @@ impl State {
         if !self.queues.contains_key(queue) {
             self.violate(format!("a message for {queue}, which is not there"));
         }
-        self.queues.entry(queue.to_owned()).or_default().push((now_ms, Message { id: id.clone(), receipt, ..message.clone() }));
+        self.queues
+            .entry(queue.to_owned())
+            .or_default()
+            .push((now_ms, Message { id: id.clone(), receipt, ..message.clone() }));
         id
     }
 

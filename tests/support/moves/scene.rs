@@ -128,8 +128,7 @@ fn names(drawn: &Drawn, places: &[Place; 2], id: MoveId) -> Names {
             tables.insert(TableRef { place: places[cell].clone(), name: name.clone() }, (cell, number));
         }
     }
-    let fences =
-        [0, 1].map(|n| FenceTable { place: places[n].clone(), name: format!("shop-{}-fences", CELLS[n]) });
+    let fences = [0, 1].map(|n| FenceTable { place: places[n].clone(), name: format!("shop-{}-fences", CELLS[n]) });
     Names { id, tables, fences, physical }
 }
 
@@ -150,6 +149,7 @@ fn map(drawn: &Drawn, epoch_floor: u64) -> MapState {
             place: places[number].clone(),
             cell_type: None,
             fence_table: Some(format!("shop-{name}-fences")),
+            fence_shards: if number == 0 { drawn.shards.0 } else { drawn.shards.1 },
             tenants: 0,
             weight: 0,
             writes: 0,

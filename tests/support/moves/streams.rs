@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use async_trait::async_trait;
 use cellctl::domain::data::{Item, ItemKey};
-use cellctl::ports::data::{Change, ChangeStreams, From, Share, ShardRead, StreamShard, TableRef};
+use cellctl::ports::data::{Change, ChangeStreams, From, ShardRead, Share, StreamShard, TableRef};
 use cellctl::ports::{CallErrorKind, Called};
 
 use super::gate::{Seat, error, read};
@@ -86,7 +86,8 @@ impl Stream {
     fn split(&mut self, shard: usize, place: u64, now_ms: i64, in_two: bool) -> usize {
         let (of, rest) = (self.shards[shard].of, self.shards[shard].rest);
         self.shards[shard].closed_ms = Some(now_ms);
-        let child = |of, rest| Shard { parent: Some(shard), of, rest, closed_ms: None, records: Vec::new(), trimmed: 0 };
+        let child =
+            |of, rest| Shard { parent: Some(shard), of, rest, closed_ms: None, records: Vec::new(), trimmed: 0 };
         if in_two && of < 8 {
             self.shards.push(child(of * 2, rest));
             self.shards.push(child(of * 2, rest + of));
@@ -118,7 +119,14 @@ impl Stream {
         seen
     }
 
-    fn read(&mut self, share: &Share, shard: &str, from: &From, now_ms: i64, rng: &mut fastrand::Rng) -> Called<ShardRead> {
+    fn read(
+        &mut self,
+        share: &Share,
+        shard: &str,
+        from: &From,
+        now_ms: i64,
+        rng: &mut fastrand::Rng,
+    ) -> Called<ShardRead> {
         self.trim(now_ms);
         let gone = || error(CallErrorKind::NotFound, "dynamodb:GetShardIterator", "no such shard");
         let number: usize = shard.strip_prefix("shard-").and_then(|text| text.parse().ok()).ok_or_else(gone)?;
@@ -179,7 +187,6 @@ fn place_of(iterator: &str) -> Option<(usize, usize, i64)> {
     let mut parts = iterator.split('|');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
-
 
 #[async_trait]
 impl ChangeStreams for Seat {

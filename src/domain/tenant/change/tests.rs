@@ -17,6 +17,7 @@ fn load(cell: &str) -> CellLoad {
         place: Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None },
         cell_type: None,
         fence_table: None,
+        fence_shards: 1,
         tenants: 0,
         weight: 0,
         writes: 0,
@@ -39,12 +40,11 @@ fn moved(aborted_at: Option<u64>) -> Vec<Change> {
     let id: MoveId = "acme:1".parse().expect("valid");
     let begun = begin_move(&before.after, &id, &target("cell-2"), Vec::new(), &stamp(2));
     let mut all = vec![before, begun.clone()];
-    match aborted_at {
-        Some(epoch) => all.push(end_move(&begun.after, epoch, "move-aborted", &stamp(4))),
-        None => {
-            let cut = cut_over(&begun.after, &"cell-2".parse().expect("valid"), 8, Vec::new(), &stamp(3));
-            all.extend([cut.clone(), end_move(&cut.after, 8, "move-completed", &stamp(4))]);
-        }
+    if let Some(epoch) = aborted_at {
+        all.push(end_move(&begun.after, epoch, "move-aborted", &stamp(4)));
+    } else {
+        let cut = cut_over(&begun.after, &"cell-2".parse().expect("valid"), 8, Vec::new(), &stamp(3));
+        all.extend([cut.clone(), end_move(&cut.after, 8, "move-completed", &stamp(4))]);
     }
     all
 }

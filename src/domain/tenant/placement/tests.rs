@@ -50,6 +50,7 @@ fn load(id: &CellId, tenants: i64, weight: i64) -> CellLoad {
         place: place("eu-central-1"),
         cell_type: None,
         fence_table: None,
+        fence_shards: 1,
         tenants,
         weight,
         writes: 0,

@@ -26,11 +26,11 @@ impl Inspector<'_> {
     /// Scans the fences of all cells that can be read.
     pub(super) async fn fences(&self, cells: &mut Cells, report: &mut Report) -> Result<(), OpError> {
         let readable = |load: &&CellLoad| load.state != CellState::Deleted && !cells.unreadable.contains(&load.cell);
-        let tables = cells.loads.values().filter(readable).filter_map(|load| Some((load.cell.clone(), load.fences()?)));
-        let tables: Vec<(CellId, FenceTable)> = tables.collect();
-        let scan = |(cell, table): (CellId, FenceTable)| async move {
-            let scanned = self.table(&cell, &table).await;
-            (cell, scanned)
+        let tables = cells.loads.values().filter(readable).filter_map(|load| Some((load.clone(), load.fences()?)));
+        let tables: Vec<(CellLoad, FenceTable)> = tables.collect();
+        let scan = |(load, table): (CellLoad, FenceTable)| async move {
+            let scanned = self.table(&load, &table).await;
+            (load.cell, scanned)
         };
         let mut scans = stream::iter(tables.into_iter().map(scan)).buffered(CONCURRENCY);
         while let Some((cell, scanned)) = scans.next().await {
@@ -47,14 +47,14 @@ impl Inspector<'_> {
     }
 
     /// Scans one table, page by page.
-    async fn table(&self, cell: &CellId, table: &FenceTable) -> Called<Scanned> {
+    async fn table(&self, load: &CellLoad, table: &FenceTable) -> Called<Scanned> {
         let mut scanned = Scanned::default();
         let mut next: Option<String> = None;
         loop {
             let page = self.world.fences.page(table, next.as_deref()).await?;
             scanned.fences += page.fences.len() as u64;
-            for tenant in self.suspects(cell, &page.fences).await? {
-                match self.look_at_fence(cell, table, &tenant).await? {
+            for tenant in self.suspects(&load.cell, &page.fences).await? {
+                match self.look_at_fence(load, table, &tenant).await? {
                     Looked::Judged(_, told) => scanned.told.extend(told),
                     Looked::Changing => scanned.changing += 1,
                 }

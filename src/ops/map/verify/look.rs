@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::domain::ids::{CellId, TenantId};
+use crate::domain::ids::TenantId;
 use crate::domain::tenant::Entry;
 use crate::domain::tenant::fence::{Fence, FenceTable};
 use crate::domain::tenant::load::CellLoad;
@@ -42,7 +42,6 @@ impl Inspector<'_> {
             };
             let after = self.world.map.entry(tenant).await?;
             if after.as_ref().is_some_and(|after| after.version == entry.version) {
-                let table = load.as_ref().and_then(CellLoad::fences);
                 let seat = Seat::of(self.fleet, &entry.cell, load);
                 let now_ms = self.world.clock.now_ms();
                 let findings = examine(&entry, self.fleet, &seat, fence.as_ref().map(Option::as_ref), now_ms);
@@ -53,7 +52,7 @@ impl Inspector<'_> {
                 }
                 let mut told = Vec::new();
                 for finding in findings {
-                    told.push(self.settle(finding, &entry, table.as_ref()).await);
+                    told.push(self.settle(finding, &entry, seat.load.as_ref()).await);
                 }
                 return Ok(Looked::Judged(Some(Box::new(entry)), told));
             }
@@ -63,15 +62,18 @@ impl Inspector<'_> {
     }
 
     /// Looks at an open fence of a cell again.
-    pub(super) async fn look_at_fence(&self, cell: &CellId, table: &FenceTable, tenant: &TenantId) -> Called<Looked> {
+    pub(super) async fn look_at_fence(&self, load: &CellLoad, table: &FenceTable, tenant: &TenantId) -> Called<Looked> {
         let mut before = self.world.map.entry(tenant).await?;
         for _ in 0..LOOKS_MAX {
             let fence = self.fence(table, tenant).await?.flatten();
             let after = self.world.map.entry(tenant).await?;
             if after.as_ref().map(|e| e.version) == before.as_ref().map(|e| e.version) {
-                let found = fence.and_then(|fence| examine_fence(cell, &fence, after.as_ref()));
+                let found = fence.and_then(|fence| examine_fence(&load.cell, &fence, after.as_ref()));
                 let Some(finding) = found else { return Ok(Looked::Judged(None, Vec::new())) };
-                return Ok(Looked::Judged(None, vec![self.settle_fence(finding, after.as_ref(), table).await]));
+                return Ok(Looked::Judged(
+                    None,
+                    vec![self.settle_fence(finding, after.as_ref(), (table, load.fence_shards)).await],
+                ));
             }
             before = after;
         }

@@ -5,6 +5,7 @@
 use crate::domain::tenant::Entry;
 use crate::domain::tenant::change::{self, FenceWrite};
 use crate::domain::tenant::fence::FenceTable;
+use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::verify::Finding;
 use crate::ops::tenants::Desk;
 use crate::ports::{CallErrorKind, Called};
@@ -31,7 +32,7 @@ impl Outcome {
 
 impl Inspector<'_> {
     /// Repairs what was found about an entry and its fence.
-    pub(super) async fn settle(&self, finding: Finding, entry: &Entry, table: Option<&FenceTable>) -> Told {
+    pub(super) async fn settle(&self, finding: Finding, entry: &Entry, load: Option<&CellLoad>) -> Told {
         let outcome = match (&self.desk, &finding) {
             (Some(desk), Finding::StuckOpening { .. }) => {
                 let opened = desk.finish_opening(entry.clone()).await;
@@ -40,23 +41,30 @@ impl Inspector<'_> {
             (Some(desk), Finding::StuckClosing { .. }) => {
                 Outcome::of_call(desk.finish_closing(entry).await, "the removal was finished")
             }
-            (Some(desk), Finding::FenceMissing { .. } | Finding::FenceBehind { .. }) => match table {
-                Some(table) => {
-                    let opened = put(desk, &change::open(table.clone(), entry)).await;
-                    Outcome::of_call(opened, format!("the fence was opened at epoch {}", entry.epoch))
+            (Some(desk), Finding::FenceMissing { .. } | Finding::FenceBehind { .. }) => {
+                match load.and_then(|load| Some((load.fences()?, load.fence_shards))) {
+                    Some((table, shards)) => {
+                        let opened = put(desk, &change::open(table, entry).over(shards)).await;
+                        Outcome::of_call(opened, format!("the fence was opened at epoch {}", entry.epoch))
+                    }
+                    None => Outcome::Found,
                 }
-                None => Outcome::Found,
-            },
+            }
             _ => Outcome::Found,
         };
         Told::new(finding, outcome)
     }
 
     /// Repairs what was found about a fence in a cell that does not serve its tenant.
-    pub(super) async fn settle_fence(&self, finding: Finding, entry: Option<&Entry>, table: &FenceTable) -> Told {
+    pub(super) async fn settle_fence(
+        &self,
+        finding: Finding,
+        entry: Option<&Entry>,
+        write_to: (&FenceTable, u8),
+    ) -> Told {
         let outcome = match (&self.desk, entry) {
             (Some(desk), Some(entry)) if finding.is_safe() => {
-                let closed = put(desk, &change::close(table.clone(), entry)).await;
+                let closed = put(desk, &change::close(write_to.0.clone(), entry).over(write_to.1)).await;
                 Outcome::of_call(closed, format!("the fence was closed at epoch {}", entry.epoch))
             }
             _ => Outcome::Found,

@@ -79,7 +79,7 @@ impl Round<'_> {
         let mut ended = Ended::default();
         let mut todos = todos.into_iter().peekable();
         while !shared.halted.load(Ordering::Relaxed) && !*self.options.stop.borrow() {
-            let batch = self.next_batch(&mut todos);
+            let batch = self.next_batch(cell, &mut todos);
             if batch.is_empty() {
                 break;
             }
@@ -96,11 +96,14 @@ impl Round<'_> {
     }
 
     /// What goes into the next transaction.
-    fn next_batch(&self, todos: &mut Peekable<std::vec::IntoIter<Todo>>) -> Vec<Todo> {
+    fn next_batch(&self, cell: usize, todos: &mut Peekable<std::vec::IntoIter<Todo>>) -> Vec<Todo> {
+        let shards = self.decider.target(cell, false).map_or(1, |target| target.load.fence_shards);
+        // Entry, audit record, and the shards of the fence.
+        let items_each = 2 + usize::from(shards);
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while let Some(todo) = todos.peek() {
             bytes += self.bytes_max(todo);
-            if !fits_one_write(batch.len() + 1, bytes) {
+            if !fits_one_write(batch.len() + 1, (batch.len() + 1) * items_each + 1, bytes) {
                 break;
             }
             batch.extend(todos.next());
@@ -206,12 +209,14 @@ impl Round<'_> {
         shared: &Shared<'_>,
         ended: &mut Ended,
     ) -> Result<usize, OpError> {
-        let table = self.decider.target(cell, false).and_then(|target| target.load.fences());
+        let load = self.decider.target(cell, false).map(|target| target.load);
+        let shards = load.as_ref().map_or(1, |load| load.fence_shards);
+        let table = load.and_then(|load| load.fences());
         let put = |(row, entry): (usize, Entry)| {
             let table = table.clone();
             async move {
                 let open = match table {
-                    Some(table) => self.desk.world.fences.put(&change::open(table, &entry)).await?,
+                    Some(table) => self.desk.world.fences.put(&change::open(table, &entry).over(shards)).await?,
                     None => true,
                 };
                 Called::Ok((row, entry, open))
