@@ -19,6 +19,9 @@ pub(crate) const SIGNED_MS: i64 = 300_000;
 /// For how long a request of a process that is gone is under way at the most, in milliseconds.
 const UNDER_WAY_MS: u64 = 2_900;
 
+/// Most calls of a schedule: more are a mover that runs in circles.
+const CALLS_MAX: u64 = 100_000;
+
 /// What goes wrong at one chosen call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strike {
@@ -200,6 +203,7 @@ impl Seat {
 
     fn draw(&self, state: &mut State, call: Call) -> (Fate, u64, u64) {
         state.counts.calls += 1;
+        assert!(state.counts.calls < CALLS_MAX, "movers run in circles: {}", call.name);
         let fate = self.fate(state, call);
         let (now_ms, code) = (state.now_ms, fate.code());
         state.trace.note(now_ms, call.name, fate.name(), u64::from(self.number) << 32 | code);

@@ -18,7 +18,7 @@ pub(crate) const KEPT_MS: i64 = 24 * 3_600_000;
 /// For how long an iterator is good, in milliseconds (API reference, `GetShardIterator`).
 const ITERATOR_MS: i64 = 15 * 60_000;
 /// How late a record shows up at the most, in milliseconds.
-const LATE_MS: i64 = 2_000;
+const LATE_MS: i64 = 1_000;
 
 /// A record.
 #[derive(Debug, Clone)]
@@ -155,12 +155,12 @@ impl Stream {
 
 impl Shard {
     fn page(&self, number: usize, at: usize, share: &Share, now_ms: i64, rng: &mut fastrand::Rng) -> ShardRead {
-        // A record may be given twice, and a page be empty although there is more.
-        let back = if rng.u8(..8) == 0 { rng.usize(0..=2) } else { 0 };
-        let from = at.saturating_sub(back).max(self.trimmed);
+        // A page may be empty although there is more, and records before it may come once more.
         let visible = self.records.iter().take_while(|record| record.visible_ms <= now_ms).count();
         let most = if rng.u8(..8) == 0 { 0 } else { rng.usize(1..=4) };
         let to = visible.min(at + most).max(at);
+        let back = if to > at && rng.u8(..8) == 0 { rng.usize(0..=2) } else { 0 };
+        let from = at.saturating_sub(back).max(self.trimmed);
         let shown = |(at, record): (usize, &Record)| record.shown(at, share);
         let changes = self.records.iter().enumerate().take(to.min(visible)).skip(from).map(shown).collect();
         let at_end = self.closed_ms.is_some() && to >= self.records.len();

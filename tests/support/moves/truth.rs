@@ -147,7 +147,9 @@ fn may_follow(was: &Shard, now: &Shard) -> bool {
         (Incoming, Incoming) => now.epoch >= was.epoch,
         (Sealed | Guarded | Open, Open) => now.epoch == was.epoch + 2,
         (Sealed, Out) => now.epoch == was.epoch + 1,
-        (Closed | Out, Incoming) => now.epoch > was.epoch,
+        (Out, Incoming) => now.epoch > was.epoch,
+        // A mover that died while it gave the move up may have closed it already: the next one does it again.
+        (Closed, Incoming) => now.epoch >= was.epoch,
         _ => false,
     }
 }
