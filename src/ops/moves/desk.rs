@@ -192,7 +192,8 @@ impl Mover<'_> {
             let there = self.world.moves.orders(id).await?;
             let mut wanted = there.clone();
             change(&mut wanted);
-            if wanted.abort.is_some() && state.stage.is_past_flip() {
+            // An order to abort that came too late is there still, and stops nobody.
+            if wanted.abort.is_some() && there.abort.is_none() && state.stage.is_past_flip() {
                 return Err(past_flip(&state));
             }
             if wanted == there {
