@@ -240,6 +240,9 @@ impl Driver<'_> {
         };
         tracing::debug!(epoch, "the source is open");
         let target_epoch = self.state.target_epoch();
+        if self.context.is_target_closed(target_epoch).await? {
+            return Ok(Event::Cleared { items: 0 });
+        }
         self.context.hold_target(target_epoch).await?;
         let guard = self.context.incoming(target_epoch);
         let items = clean(&self.context, Side::Target, &guard, 0, &self.meter).await?;
