@@ -233,7 +233,9 @@ async fn until_dead(control: &dyn LeaseStore, clock: &dyn Clock, seen: Lease) ->
 
 async fn heartbeat(shared: Arc<Shared>, mut ended: watch::Receiver<bool>) {
     loop {
+        // In this order, so that a simulated run is the same each time.
         tokio::select! {
+            biased;
             _ = ended.changed() => return,
             () = shared.clock.sleep(Duration::from_millis(HEARTBEAT_MS)) => {}
         }

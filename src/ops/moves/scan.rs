@@ -20,6 +20,9 @@ const SEGMENTS: (u64, u64) = (4, 16);
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Segments that are read at a time, on each side.
 pub(super) const SEGMENTS_AT_ONCE: usize = 4;
+/// How far a mover's clock may be off, in milliseconds, either way: AWS refuses callers whose clock is five minutes off. An
+/// item counts as expired once it is that whatever the clock says.
+pub(super) const CLOCK_OFF_MS: i64 = 600_000;
 /// How far an index may be behind its table, in milliseconds: "usually within a fraction of a second" (DynamoDB developer
 /// guide, "Data synchronization between tables and global secondary indexes"), and some.
 const INDEX_LAG_MS: u64 = 2_000;
