@@ -10,11 +10,10 @@ use crate::domain::moves::machine::{Move, Stage};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{MoveId, Plan};
 use crate::ops::error::{ErrorKind, OpError};
-use crate::ops::lease::{Before, Claim, HeldLease};
+use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::LeaseStore;
 use crate::ports::moves::{Appended, Summary};
 
-use super::barrier::bulk_until_ms;
 use super::context::Context;
 use super::dirty::Dirty;
 use super::driver::{Driver, over};
@@ -109,7 +108,7 @@ impl Mover<'_> {
     async fn taken_over(&self, mut state: Move, held: &Held<'_>) -> Result<Move, OpError> {
         let mut events = Vec::new();
         if state.stage > Stage::Planned {
-            let bulk_until_ms = bulk_until_ms(self.ended(&state, held).await?, self.world.clock.now_ms());
+            let bulk_until_ms = held.lease.lease().unsettled_until_ms;
             events.push(Event::TakenOver { bulk_until_ms });
         }
         if state.paused || state.trouble.is_some() {
@@ -122,15 +121,6 @@ impl Mover<'_> {
             })?;
         }
         Ok(state)
-    }
-
-    /// How the mover ended that wrote last. Of one before the last lease nobody knows: whoever took that lease has let go
-    /// without a word, and sent nothing.
-    async fn ended(&self, state: &Move, held: &Held<'_>) -> Result<Before, OpError> {
-        let journal = self.world.moves.journal(&state.plan.id).await?;
-        let last = journal.last().map_or(0, |entry| entry.token);
-        let follows = last + 1 >= held.lease.lease().token;
-        Ok(if follows { held.lease.before() } else { Before::Silent })
     }
 
     async fn take(&self, id: &MoveId) -> Result<HeldLease, OpError> {
