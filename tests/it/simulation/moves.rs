@@ -47,7 +47,16 @@ fn nothing_is_lost_doubled_or_brought_back_in_any_schedule() {
     println!("{SCHEDULES} schedules: {} completed, {} aborted; {counts:?}", ends[0], ends[1]);
     assert!(broken.is_empty(), "{} of {SCHEDULES}:\n{}", broken.len(), broken.join("\n"));
     assert!(ends[0] > SCHEDULES / 2 && ends[1] > SCHEDULES / 50, "{ends:?}");
-    for kind in ["throttled", "unreachable", "lost answer", "lost request", "late effect", "crash before", "crash after", "frozen"] {
+    for kind in [
+        "throttled",
+        "unreachable",
+        "lost answer",
+        "lost request",
+        "late effect",
+        "crash before",
+        "crash after",
+        "frozen",
+    ] {
         assert!(counts.faults.get(kind).is_some_and(|count| *count > 20), "{kind} hardly occurs: {counts:?}");
     }
 }
