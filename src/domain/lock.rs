@@ -9,6 +9,13 @@ use serde::{Deserialize, Serialize};
 pub const LEASE_MS: i64 = 60_000;
 /// How often the holder renews it, in milliseconds: four chances before it runs out.
 pub const HEARTBEAT_MS: u64 = 15_000;
+/// For how long a signed request may be taken, in milliseconds: AWS takes a signature whose time is up to five minutes off,
+/// before or after (IAM user guide, "Elements of an AWS API request signature"), and the sender's clock may be off the
+/// other way.
+pub const SIGNED_MS: i64 = 600_000;
+/// For how long a request may count whose sender is gone, in milliseconds: it is on its way or being carried out. Many
+/// times what `BatchWriteItem` takes.
+pub const UNDER_WAY_MS: i64 = 3_000;
 
 /// Who holds, or last held, the lock on the fleet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +37,18 @@ pub struct Lease {
     pub acquired_at_ms: i64,
     /// When it runs out unless it is renewed, in milliseconds since 1970; 0 once it was given back.
     pub expires_at_ms: i64,
+    /// Until when requests without a condition may count that holders before this one have sent, in milliseconds since
+    /// 1970. It goes on from holder to holder, so that one who ends without a word hides nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsettled_until_ms: i64,
     /// The process that holds it, where that can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessId>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// A process, told apart from every other one of any machine at any time.

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::domain::audit::Actor;
-use crate::domain::lock::{HEARTBEAT_MS, LEASE_MS, Lease, ProcessId};
+use crate::domain::lock::{HEARTBEAT_MS, LEASE_MS, Lease, ProcessId, SIGNED_MS, UNDER_WAY_MS};
 use crate::ports::data::Permit;
 use crate::ports::{CallError, CallErrorKind, Called, Clock, LeaseStore, Processes};
 
@@ -35,7 +35,7 @@ pub struct Claim {
 
 /// How the holder of a lease before this one ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Before {
+enum Before {
     /// Nobody held it, or whoever did gave it back.
     Free,
     /// Its process is gone.
@@ -49,7 +49,6 @@ pub struct HeldLease {
     shared: Arc<Shared>,
     token: Lease,
     actor: Actor,
-    before: Before,
     end: watch::Sender<bool>,
     heartbeat: JoinHandle<()>,
 }
@@ -80,7 +79,8 @@ impl HeldLease {
         Self::take_over(control, clock, claim, None).await
     }
 
-    /// The same; from a holder whose process is seen to be gone, without waiting for its lease to run out.
+    /// The same, for holders who send requests without a condition; from one whose process is seen to be gone, without
+    /// waiting for its lease to run out.
     pub async fn take_over(
         control: Arc<dyn LeaseStore>,
         clock: Arc<dyn Clock>,
@@ -104,10 +104,14 @@ impl HeldLease {
             token: seen.as_ref().map_or(1, |lease| lease.token + 1),
             acquired_at_ms: now_ms,
             expires_at_ms: now_ms + LEASE_MS,
+            unsettled_until_ms: seen
+                .as_ref()
+                .filter(|_| processes.is_some())
+                .map_or(0, |lease| unsettled_until_ms(lease, before, now_ms)),
             process: processes.and_then(Processes::me),
         };
         match control.swap_lease(seen.as_ref(), &next).await {
-            Ok(()) => Ok(Self::begin(control, clock, next, claim.actor.clone(), before)),
+            Ok(()) => Ok(Self::begin(control, clock, next, claim.actor.clone())),
             Err(error) if error.kind == CallErrorKind::Conflict => {
                 let holder = control.lease().await?;
                 Err(holder.map_or_else(|| OpError::from(error), |lease| locked(control.as_ref(), &lease, now_ms)))
@@ -116,7 +120,7 @@ impl HeldLease {
         }
     }
 
-    fn begin(control: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, lease: Lease, actor: Actor, before: Before) -> Self {
+    fn begin(control: Arc<dyn LeaseStore>, clock: Arc<dyn Clock>, lease: Lease, actor: Actor) -> Self {
         let valid_until_ms = AtomicU64::new(clock.monotonic_ms() + LEASE_MS.unsigned_abs());
         let wall_until_ms = AtomicI64::new(lease.expires_at_ms);
         let shared = Arc::new(Shared {
@@ -129,17 +133,12 @@ impl HeldLease {
         });
         let (end, ended) = watch::channel(false);
         let heartbeat = tokio::spawn(heartbeat(Arc::clone(&shared), ended));
-        Self { shared, token: lease, actor, before, end, heartbeat }
+        Self { shared, token: lease, actor, end, heartbeat }
     }
 
     /// The leave to send what carries no condition, for as long as the lease is held.
     pub fn permit(&self) -> Arc<dyn Permit> {
         self.shared.clone()
-    }
-
-    /// How the holder before ended.
-    pub fn before(&self) -> Before {
-        self.before
     }
 
     /// The lease, for the writes that it covers.
@@ -174,6 +173,16 @@ impl HeldLease {
             other => other.map_err(OpError::from),
         }
     }
+}
+
+/// Until when requests without a condition may count that earlier holders have sent.
+fn unsettled_until_ms(last: &Lease, before: Before, now_ms: i64) -> i64 {
+    let own_ms = match before {
+        Before::Free => 0,
+        Before::Gone => now_ms + UNDER_WAY_MS,
+        Before::Silent => now_ms + SIGNED_MS,
+    };
+    own_ms.max(last.unsettled_until_ms)
 }
 
 /// A number that no other run is likely to have.
@@ -233,7 +242,9 @@ async fn until_dead(control: &dyn LeaseStore, clock: &dyn Clock, seen: Lease) ->
 
 async fn heartbeat(shared: Arc<Shared>, mut ended: watch::Receiver<bool>) {
     loop {
+        // In this order, so that a simulated run is the same each time.
         tokio::select! {
+            biased;
             _ = ended.changed() => return,
             () = shared.clock.sleep(Duration::from_millis(HEARTBEAT_MS)) => {}
         }

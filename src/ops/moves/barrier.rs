@@ -5,29 +5,11 @@
 
 use std::time::Duration;
 
-use crate::ops::lease::Before;
-
 use super::context::Context;
 use super::halt::Halt;
 
-/// For how long a signed request may be taken, in milliseconds: AWS takes a signature whose time is up to five minutes off,
-/// before or after (General Reference, "Troubleshooting AWS Signature Version 4 errors": "Signature expired"), and a
-/// caller's clock may be off the other way.
-const SIGNATURE_MS: i64 = 600_000;
-/// For how long a request may count whose sender is gone or has given up waiting, in milliseconds: it is on its way or
-/// being carried out. Many times what `BatchWriteItem` takes.
-pub(super) const REQUEST_MS: i64 = 3_000;
 /// How long it sleeps between looks at what people order.
 const LOOK_MS: i64 = 500;
-
-/// Until when bulk requests of the mover before may count, in milliseconds since 1970.
-pub(super) fn bulk_until_ms(before: Before, now_ms: i64) -> i64 {
-    match before {
-        Before::Free => 0,
-        Before::Gone => now_ms + REQUEST_MS,
-        Before::Silent => now_ms + SIGNATURE_MS,
-    }
-}
 
 impl Context<'_> {
     /// Waits until that time; gives for how long, in milliseconds.

@@ -16,7 +16,7 @@ use super::guarded::{GivenUp, Packer, owner, write};
 use super::halt::Halt;
 use super::meter::Meter;
 use super::pace::{Bucket, patiently};
-use super::scan::{SEGMENTS_AT_ONCE, segments};
+use super::scan::{SEGMENTS_AT_ONCE, let_indexes_catch_up, segments};
 
 /// Transactions of a page at a time.
 const WRITES_AT_ONCE: usize = 4;
@@ -37,6 +37,7 @@ pub(super) async fn clean(
     let cleaner = Cleaner { context, side, guard, meter, bucket, items: AtomicU64::new(done) };
     for _ in 0..PASSES_MAX {
         let before = cleaner.items.load(Ordering::Relaxed);
+        let_indexes_catch_up(context).await;
         cleaner.pass().await?;
         let after = cleaner.items.load(Ordering::Relaxed);
         if after == before {

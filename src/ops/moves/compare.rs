@@ -17,7 +17,7 @@ use super::context::{Context, Side};
 use super::dirty::TableKey;
 use super::halt::Halt;
 use super::meter::Meter;
-use super::scan::{SEGMENTS_AT_ONCE, scan, segments};
+use super::scan::{CLOCK_OFF_MS, SEGMENTS_AT_ONCE, let_indexes_catch_up, scan, segments};
 
 /// Keys that are looked for at a time, and that one comparison gives: some 20 MB.
 const KEYS_MAX: u64 = 100_000;
@@ -37,7 +37,12 @@ pub(super) struct Compared {
 
 /// Reads both sides.
 pub(super) async fn compare(context: &Context<'_>, meter: &Meter) -> Result<Compared, Halt> {
-    let now_ms = context.world.clock.now_ms();
+    compare_at(context, meter, context.world.clock.now_ms() - CLOCK_OFF_MS).await
+}
+
+/// The same, without the items whose time to live ends before `now_ms`.
+pub(super) async fn compare_at(context: &Context<'_>, meter: &Meter, now_ms: i64) -> Result<Compared, Halt> {
+    let_indexes_catch_up(context).await;
     let mut compared = Compared { tables: Vec::new(), differing: Vec::new(), more: false, equal: true };
     for (index, plan) in context.plan.tables.iter().enumerate() {
         let table = Table { context, plan, now_ms };

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::domain::data::shape::KeySchema;
 use crate::domain::ids::TenantId;
+use crate::domain::lock::SIGNED_MS;
 use crate::domain::moves::fence::{Guard, Hold};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{End, Plan, TablePlan};
@@ -18,10 +19,6 @@ use crate::ports::data::{Permit, Share, TableRef};
 
 use super::MoveWorld;
 use super::halt::Halt;
-
-/// For how long AWS takes a request after it was signed, in milliseconds (IAM user guide, "Elements of an AWS API request
-/// signature").
-pub(super) const SIGNATURE_MS: i64 = 300_000;
 
 /// Which end of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +105,7 @@ impl<'a> Context<'a> {
 
     /// A bulk request was given up without an answer: it may count as long as AWS takes its signature.
     pub(super) fn doubt_bulk(&self) {
-        let until_ms = self.world.clock.now_ms() + SIGNATURE_MS;
+        let until_ms = self.world.clock.now_ms() + SIGNED_MS;
         self.doubt_until_ms.fetch_max(until_ms, Ordering::SeqCst);
     }
 

@@ -24,7 +24,7 @@ use super::halt::Halt;
 use super::ledger;
 use super::meter::Meter;
 use super::pace::{Bucket, Gate, RETRIES_MAX, back_off, is_passing, patiently};
-use super::scan::{SEGMENTS_AT_ONCE, segments};
+use super::scan::{CLOCK_OFF_MS, SEGMENTS_AT_ONCE, segments};
 
 /// Pages in memory at a time, of at most 1 MB each as the service counts (API reference, `Query`).
 const PAGES_MAX: usize = 4;
@@ -210,7 +210,7 @@ impl Copy<'_> {
     }
 
     async fn put_page(&self, part: &Part<'_>, page: Page) -> Result<(Sum, Option<String>), Halt> {
-        let now_ms = self.context.world.clock.now_ms();
+        let now_ms = self.context.world.clock.now_ms() - CLOCK_OFF_MS;
         let Page { page, room } = page;
         let expiry = part.plan.shape.time_to_live.as_deref();
         let items = page.items.into_iter().filter(|item| !is_expired(item, expiry, now_ms));

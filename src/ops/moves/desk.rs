@@ -14,7 +14,6 @@ use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::LeaseStore;
 use crate::ports::moves::{Appended, Summary};
 
-use super::barrier::bulk_until_ms;
 use super::context::Context;
 use super::dirty::Dirty;
 use super::driver::{Driver, over};
@@ -109,7 +108,7 @@ impl Mover<'_> {
     async fn taken_over(&self, mut state: Move, held: &Held<'_>) -> Result<Move, OpError> {
         let mut events = Vec::new();
         if state.stage > Stage::Planned {
-            let bulk_until_ms = bulk_until_ms(held.lease.before(), self.world.clock.now_ms());
+            let bulk_until_ms = held.lease.lease().unsettled_until_ms;
             events.push(Event::TakenOver { bulk_until_ms });
         }
         if state.paused || state.trouble.is_some() {
@@ -192,7 +191,8 @@ impl Mover<'_> {
             let there = self.world.moves.orders(id).await?;
             let mut wanted = there.clone();
             change(&mut wanted);
-            if wanted.abort.is_some() && state.stage.is_past_flip() {
+            // An order to abort that came too late is there still, and stops nobody.
+            if wanted.abort.is_some() && there.abort.is_none() && state.stage.is_past_flip() {
                 return Err(past_flip(&state));
             }
             if wanted == there {

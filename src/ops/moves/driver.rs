@@ -85,7 +85,10 @@ impl Driver<'_> {
         if matches!(self.state.stage, Stage::Planned | Stage::Aborting | Stage::Cleared | Stage::Aborted) {
             return Ok(());
         }
-        self.context.hold_target(self.state.target_epoch()).await?;
+        // A cutover that was interrupted may have opened the target: it is settled first, by the source's fence.
+        if self.state.stage != Stage::CuttingOver {
+            self.context.hold_target(self.state.target_epoch()).await?;
+        }
         self.context.hold_source().await
     }
 

@@ -70,20 +70,7 @@ impl Context<'_> {
     pub(super) async fn hold_target(&self, target_epoch: u64) -> Result<(), Halt> {
         let to = Shard::held(target_epoch, FenceMode::Incoming, self.hold());
         let id = &self.plan.id;
-        let wants = |shard: Option<&Shard>| match shard {
-            Some(shard) if *shard == to => Want::Done,
-            Some(shard) if shard.mode == FenceMode::Incoming && shard.is_held_by(id) => {
-                if shard.hold.as_ref().is_some_and(|hold| hold.token > self.hold().token) {
-                    Want::Refuse
-                } else {
-                    Want::Change
-                }
-            }
-            Some(shard) if shard.epoch > target_epoch => Want::Refuse,
-            None => Want::Change,
-            Some(shard) if matches!(shard.mode, FenceMode::Closed | FenceMode::Out) => Want::Change,
-            Some(_) => Want::Refuse,
-        };
+        let wants = |shard: Option<&Shard>| self.may_hold(shard, &to);
         match self.bring(Side::Target, &to, wants).await? {
             Brought::Done => Ok(()),
             Brought::Refused(Some(shard)) if shard.is_held_by(id) && shard.mode == FenceMode::Incoming => {
@@ -91,6 +78,26 @@ impl Context<'_> {
             }
             Brought::Refused(shard) => Err(self.in_the_way(Side::Target, shard.as_ref())),
         }
+    }
+
+    /// Whether a shard of the target may be taken hold of: none is there; it was left behind at a lower epoch, which an
+    /// abort of this move does not, so that a mover that was held up makes none anew; or it is this move's.
+    pub(super) fn may_hold(&self, shard: Option<&Shard>, to: &Shard) -> Want {
+        let Some(shard) = shard else { return Want::Change };
+        let is_newer = shard.hold.as_ref().is_some_and(|hold| hold.token > self.hold().token);
+        match shard.mode {
+            _ if shard == to => Want::Done,
+            FenceMode::Incoming if shard.is_held_by(&self.plan.id) && !is_newer => Want::Change,
+            FenceMode::Closed | FenceMode::Out if shard.epoch < to.epoch => Want::Change,
+            _ => Want::Refuse,
+        }
+    }
+
+    /// Whether the target was closed at this epoch: what an abort does last there.
+    pub(super) async fn is_target_closed(&self, target_epoch: u64) -> Result<bool, Halt> {
+        let there = self.shards(Side::Target).await?;
+        let is_closed = |shard: &Shard| shard.mode == FenceMode::Closed && shard.epoch == target_epoch;
+        Ok(!there.is_empty() && there.values().all(is_closed))
     }
 
     /// After a takeover: what an earlier mover of this move holds of the source's fence is this one's now.
@@ -199,7 +206,7 @@ impl Context<'_> {
 }
 
 /// What is to become of a shard.
-enum Want {
+pub(super) enum Want {
     /// Nothing: it is as it should be.
     Done,
     /// It is to be changed.
@@ -217,7 +224,7 @@ enum Brought {
 }
 
 /// The shards of a fence: those of the plan, and whatever else is there.
-fn numbers(there: &Shards, planned: u8) -> Vec<u8> {
+pub(super) fn numbers(there: &Shards, planned: u8) -> Vec<u8> {
     let beyond = there.keys().copied().filter(|number| *number >= planned);
     (0..planned).chain(beyond).collect()
 }

@@ -134,7 +134,7 @@ impl Mover<'_> {
             let message = format!("the fence of tenant {tenant} in cell {} is not open", source.cell.id);
             return Err(refused(message, "`cellctl map verify --repair` mends what a crash has left"));
         }
-        let busy = |shard: &Shard| shard.epoch > epoch + 1 || !matches!(shard.mode, FenceMode::Closed | FenceMode::Out);
+        let busy = |shard: &Shard| shard.epoch > epoch || !matches!(shard.mode, FenceMode::Closed | FenceMode::Out);
         if self.shards_of(target, tenant).await?.iter().any(busy) {
             let message =
                 format!("cell {} has a fence of tenant {tenant} that is in use, or of a later epoch", target.cell.id);

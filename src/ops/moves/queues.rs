@@ -16,6 +16,8 @@ use super::halt::Halt;
 const QUEUE: &str = "cellctlQueue";
 /// Attribute of a message that was carried over: the id that it had first.
 const ORIGIN: &str = "cellctlOrigin";
+/// Attribute of a message in the queue of moved messages: its group, where its queue keeps order.
+const GROUP: &str = "cellctlGroup";
 /// For how long a message is hidden while it is carried over, in seconds.
 const HIDDEN_S: u32 = 60;
 /// Reads that give nothing new before a queue counts as empty: a read asks a part of the servers only (SQS developer
@@ -89,6 +91,9 @@ impl Context<'_> {
 fn carried_over(mut message: Message) -> (String, Message) {
     let origin = message.attributes.get(ORIGIN).map_or_else(|| message.id.clone(), |(_, origin)| origin.clone());
     message.attributes.remove(QUEUE);
+    if let Some((_, group)) = message.attributes.remove(GROUP) {
+        message.group = Some(group);
+    }
     message.attributes.insert(ORIGIN.to_owned(), ("String".to_owned(), origin.clone()));
     (origin, message)
 }

@@ -21,6 +21,7 @@ use super::guarded::{GivenUp, Packer, owner, write};
 use super::halt::Halt;
 use super::ledger;
 use super::pace::patiently;
+use super::scan::CLOCK_OFF_MS;
 
 /// Keys that are read and written at a time, at least and at most: what one transaction takes beside its check.
 const KEYS: (usize, usize) = (10, WRITES_MAX);
@@ -141,7 +142,7 @@ fn write_of(context: &Context<'_>, plan: &TablePlan, key: &ItemKey, found: Optio
     let schema = &plan.shape.key;
     let (table, key) = (context.table(Side::Target, plan), schema.attributes(key));
     let expiry = plan.shape.time_to_live.as_deref();
-    let now_ms = context.world.clock.now_ms();
+    let now_ms = context.world.clock.now_ms() - CLOCK_OFF_MS;
     let found =
         found.filter(|item| plan.find.is_of(context.tenant(), schema, item) && !is_expired(item, expiry, now_ms));
     match found {

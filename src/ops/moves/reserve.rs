@@ -14,6 +14,7 @@ use crate::ops::tenants::must_read_back;
 use crate::ports::tenants::Written;
 
 use super::context::{Context, Side};
+use super::fencing::{Want, numbers};
 use super::halt::Halt;
 use super::lease_of::Held;
 
@@ -71,7 +72,10 @@ impl Context<'_> {
             let Some(target) = self.target(fleet).await? else {
                 return Ok(refused("the target is not provisioned any more"));
             };
-            let shifts = if target.local { self.target_shifts(target_epoch).await? } else { Vec::new() };
+            let shifts = if target.local { self.target_shifts(target_epoch).await? } else { Some(Vec::new()) };
+            let Some(shifts) = shifts else {
+                return Ok(refused("the target has a fence of the tenant that is in use, or of a later epoch"));
+            };
             let stamp = held.stamp(self.world.clock.now_ms());
             let change = change::begin_move(&entry, &self.plan.id, &target, shifts, &stamp);
             match self.land(&change).await? {
@@ -93,17 +97,21 @@ impl Context<'_> {
         Ok(Some(Target { load, limits, local, by_hand: true }))
     }
 
-    /// What makes the target's fence INCOMING in the same transaction; nothing where it is so already.
-    async fn target_shifts(&self, epoch: u64) -> Result<Vec<Shift>, Halt> {
+    /// What makes the target's fence INCOMING in the same transaction; nothing where it is so already. None: it cannot be.
+    async fn target_shifts(&self, epoch: u64) -> Result<Option<Vec<Shift>>, Halt> {
         let there = self.shards(Side::Target).await?;
         let to = Shard::held(epoch, FenceMode::Incoming, self.hold());
-        let numbers =
-            (0..self.plan.target.shards).chain(there.keys().copied().filter(|n| *n >= self.plan.target.shards));
-        let from: Vec<(u8, Option<Shard>)> = numbers.map(|number| (number, there.get(&number).cloned())).collect();
-        let table = self.fence_table(Side::Target);
-        let from: Vec<_> = from.into_iter().filter(|(_, shard)| shard.as_ref() != Some(&to)).collect();
-        let shift = Shift { table, tenant: self.tenant().clone(), from, to };
-        Ok(if shift.from.is_empty() { Vec::new() } else { vec![shift] })
+        let mut from = Vec::new();
+        for number in numbers(&there, self.plan.target.shards) {
+            let shard = there.get(&number);
+            match self.may_hold(shard, &to) {
+                Want::Done => {}
+                Want::Change => from.push((number, shard.cloned())),
+                Want::Refuse => return Ok(None),
+            }
+        }
+        let shift = Shift { table: self.fence_table(Side::Target), tenant: self.tenant().clone(), from, to };
+        Ok(Some(if shift.from.is_empty() { Vec::new() } else { vec![shift] }))
     }
 
     /// LAND: the target open, and the entry in the target, at `epoch`. The source has sent the tenant away.

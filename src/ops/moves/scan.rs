@@ -3,7 +3,10 @@
 //! Constraint kept: one page of a segment in memory at a time; the number of segments depends on the plan alone, so that a
 //! mover that takes over counts the same.
 
+use std::time::Duration;
+
 use crate::domain::data::Item;
+use crate::domain::data::find::Find;
 use crate::domain::moves::TablePlan;
 use crate::ports::data::Segment;
 
@@ -17,6 +20,12 @@ const SEGMENTS: (u64, u64) = (4, 16);
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// Segments that are read at a time, on each side.
 pub(super) const SEGMENTS_AT_ONCE: usize = 4;
+/// How far a mover's clock may be off, in milliseconds, either way: AWS refuses callers whose clock is five minutes off. An
+/// item counts as expired once it is that whatever the clock says.
+pub(super) const CLOCK_OFF_MS: i64 = 600_000;
+/// How far an index may be behind its table, in milliseconds: "usually within a fraction of a second" (DynamoDB developer
+/// guide, "Data synchronization between tables and global secondary indexes"), and some.
+const INDEX_LAG_MS: u64 = 2_000;
 
 /// The segments of a table.
 pub(super) fn segments(plan: &TablePlan) -> impl Iterator<Item = Segment> + use<> {
@@ -42,5 +51,12 @@ pub(super) async fn scan(
             Some(next) => from = Some(next),
             None => return Ok(()),
         }
+    }
+}
+
+/// Waits until indexes show what their tables held before, where the tenant's items are found by one.
+pub(super) async fn let_indexes_catch_up(context: &Context<'_>) {
+    if context.plan.tables.iter().any(|table| matches!(table.find, Find::Index { .. })) {
+        context.world.clock.sleep(Duration::from_millis(INDEX_LAG_MS)).await;
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::moves::{FenceLevel, receipt};
 use crate::domain::tenant::fence::FenceMode;
 
 use super::clean::clean;
-use super::compare::compare;
+use super::compare::compare_at;
 use super::context::Side;
 use super::copy::copy;
 use super::driver::Driver;
@@ -25,6 +25,8 @@ use super::verify::verify;
 const HELD_MS: u64 = 1_000;
 /// How often the messages are looked at during the grace period, in milliseconds.
 const SOAK_LOOK_MS: u64 = 5_000;
+/// How much longer than its time the grace period may take, in milliseconds: items that expire by then are not compared.
+const EXPIRY_MARGIN_MS: i64 = 600_000;
 
 impl Driver<'_> {
     /// Does a step.
@@ -148,7 +150,9 @@ impl Driver<'_> {
         }
         let clock = &self.context.world.clock;
         let began_ms = clock.monotonic_ms();
-        let before = self.source_digests().await?;
+        // What expires meanwhile is no write that came through.
+        let expired_ms = clock.now_ms().saturating_add(i64::try_from(soak_ms).unwrap_or(i64::MAX)) + EXPIRY_MARGIN_MS;
+        let before = self.source_digests(expired_ms).await?;
         loop {
             let left_ms = soak_ms.saturating_sub(clock.monotonic_ms().saturating_sub(began_ms));
             if left_ms == 0 {
@@ -158,7 +162,7 @@ impl Driver<'_> {
             clock.sleep(Duration::from_millis(left_ms.min(SOAK_LOOK_MS))).await;
             self.context.move_messages().await?;
         }
-        if self.source_digests().await? == before {
+        if self.source_digests(expired_ms).await? == before {
             return Ok(Event::Soaked);
         }
         let (tenant, cell) = (self.context.tenant(), &self.context.plan.source.cell);
@@ -171,8 +175,8 @@ impl Driver<'_> {
         ))
     }
 
-    async fn source_digests(&self) -> Result<Vec<String>, Halt> {
-        let compared = compare(&self.context, &self.meter).await?;
+    async fn source_digests(&self, expired_ms: i64) -> Result<Vec<String>, Halt> {
+        let compared = compare_at(&self.context, &self.meter, expired_ms).await?;
         Ok(compared.tables.into_iter().map(|table| table.digest).collect())
     }
 
@@ -236,6 +240,9 @@ impl Driver<'_> {
         };
         tracing::debug!(epoch, "the source is open");
         let target_epoch = self.state.target_epoch();
+        if self.context.is_target_closed(target_epoch).await? {
+            return Ok(Event::Cleared { items: 0 });
+        }
         self.context.hold_target(target_epoch).await?;
         let guard = self.context.incoming(target_epoch);
         let items = clean(&self.context, Side::Target, &guard, 0, &self.meter).await?;

@@ -48,6 +48,7 @@ fn lease() -> Lease {
         token: 1,
         acquired_at_ms: AT_MS,
         expires_at_ms: AT_MS + 60_000,
+        unsettled_until_ms: 0,
         process: None,
     }
 }

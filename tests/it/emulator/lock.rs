@@ -23,6 +23,7 @@ async fn hold(shop: &Shop, ends_in_ms: i64) {
         token: 41,
         acquired_at_ms: now_ms - 5_000,
         expires_at_ms: now_ms + ends_in_ms,
+        unsettled_until_ms: 0,
         process: None,
     };
     let body = serde_json::to_string(&lease).expect("written");

@@ -29,6 +29,7 @@ fn lease(token: u64, nonce: u64) -> Lease {
         token,
         acquired_at_ms: 1,
         expires_at_ms: 2,
+        unsettled_until_ms: 0,
         process: None,
     }
 }

@@ -118,8 +118,18 @@ impl Running {
         }
     }
 
+    /// Number of its process.
+    pub(crate) fn pid(&self) -> String {
+        self.pid.as_raw_nonzero().to_string()
+    }
+
     /// Waits for its end.
-    pub(crate) async fn end(mut self) -> Output {
+    pub(crate) async fn end(self) -> Output {
+        self.end_within(RUN_TIME_MAX).await
+    }
+
+    /// The same, for a run that may take longer.
+    pub(crate) async fn end_within(mut self, time_max: Duration) -> Output {
         let ended = async {
             while let Some(line) = self.stderr.next_line().await.expect("readable") {
                 self.said.push_str(&line);
@@ -129,7 +139,7 @@ impl Running {
             let stdout = (&mut self.stdout).await.expect("read");
             Output { code: status.code(), stdout, stderr: std::mem::take(&mut self.said) }
         };
-        tokio::time::timeout(RUN_TIME_MAX, ended).await.expect("it ends in time")
+        tokio::time::timeout(time_max, ended).await.expect("it ends in time")
     }
 }
 

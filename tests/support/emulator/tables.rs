@@ -106,6 +106,7 @@ impl Tables {
             token: 1,
             acquired_at_ms: 0,
             expires_at_ms: i64::MAX,
+            unsettled_until_ms: 0,
             process: None,
         };
         control.swap_lease(None, &lease).await.expect("taken");
