@@ -90,9 +90,11 @@ async fn something_else_that_writes_there_stops_the_move() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
+    // In this order, so that it writes after each repair and before what is read next.
     let ended = tokio::select! {
-        ended = check(&context, &dirty, None) => ended,
+        biased;
         () = other => unreachable!("it writes for ever"),
+        ended = check(&context, &dirty, None) => ended,
     };
     assert!(matches!(ended, Err(Halt::Stuck(trouble)) if trouble.code == "mismatch"));
 }
