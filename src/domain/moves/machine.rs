@@ -136,7 +136,7 @@ pub struct Move {
     pub abort: Option<String>,
     /// Deadline of the cutover under way, in milliseconds since 1970.
     pub deadline_ms: Option<i64>,
-    /// Cutovers since somebody last resumed the move.
+    /// Cutovers of the mover that has it now: those that somebody else did not finish say nothing of how long one takes.
     pub tries: u32,
     /// What it adds up to so far.
     pub tally: Tally,
@@ -324,6 +324,7 @@ impl Move {
             Event::TakenOver { bulk_until_ms } => {
                 self.bulk_until_ms = self.bulk_until_ms.max(*bulk_until_ms);
                 tally.takeovers += 1;
+                self.tries = 0;
             }
             Event::CaptureStarted => self.capture_from_ms = Some(at_ms),
             Event::GapFound { .. } => {
