@@ -52,7 +52,9 @@ pub(super) fn note(cell: &Cell, number_of_note: u64, keys: &[Key], now_ms: u64) 
         AttributeValue::M([table, ("key".to_owned(), AttributeValue::M(key.attributes()))].into())
     };
     let put = Put::builder().table_name(&cell.fences).set_item(Some(fence_key(number_of_note)));
-    let put = put.item("expires", number(now_ms / 1000 + NOTE_S)).item("keys", AttributeValue::L(keys.iter().map(noted).collect()));
+    let put = put
+        .item("expires", number(now_ms / 1000 + NOTE_S))
+        .item("keys", AttributeValue::L(keys.iter().map(noted).collect()));
     let put = put.condition_expression("attribute_not_exists(tenant)");
     TransactWriteItem::builder().put(complete(put.build())).build()
 }
