@@ -255,6 +255,8 @@ impl Driver<'_> {
         let shards = self.context.shards(Side::Source).await?;
         let epoch = shards.values().map(|shard| shard.epoch).max().unwrap_or(0);
         self.context.end_entry(&self.held, epoch, "move-aborted").await?;
+        // A reservation that came late has taken the target's fence; none comes any more.
+        self.context.close_target().await?;
         self.context.clear_ledger().await?;
         Ok(Event::Aborted)
     }
