@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
-    StreamViewType,
+    StreamViewType, TimeToLiveSpecification,
 };
 use rustix::process::Signal;
 
@@ -89,11 +89,10 @@ async fn a_target_that_cannot_take_the_tenant_is_refused_and_nothing_is_left_beh
     let room = "capacity: { tenants: 10 }";
     let number = ORDERS.replace("sortKey: id", "sortKey: number");
     let plain = ORDERS.replace(" indexes: { byOwner: { partitionKey: owner } },", "");
-    let expiring = ORDERS.replace("sortKey: id", "sortKey: id, timeToLive: expires");
     let others = [
         ("key", room, number.as_str()),
         ("index", room, plain.as_str()),
-        ("expiry", room, expiring.as_str()),
+        ("expiry", room, ORDERS),
         ("table", room, "others: { partitionKey: tenantId, tenant: { by: partitionKey } }"),
         ("full", "capacity: { tenants: 1 }", ORDERS),
         ("abroad", "region: us-east-1\n  capacity: { tenants: 10 }", ORDERS),
@@ -101,6 +100,9 @@ async fn a_target_that_cannot_take_the_tenant_is_refused_and_nothing_is_left_beh
     let shop = shop("trouble_target", &others).await;
     shop.run(&["tenant", "add", "filler", "--to", "full", "--yes"]).await.exits(0);
     shop.write("cells/new.yaml", &cell("new", room, ORDERS));
+    let expiry = TimeToLiveSpecification::builder().attribute_name("expires").enabled(true).build();
+    let request = shop.aws.dynamodb.update_time_to_live().table_name(orders(&shop, "expiry"));
+    request.time_to_live_specification(expiry.expect("complete")).send().await.expect("turned on");
 
     refused(&shop, "cell-1", &[], &["tenant acme is in cell cell-1 already"]).await;
     refused(&shop, "new", &[], &["cell new is not provisioned", "cellctl cell create new"]).await;
