@@ -68,11 +68,11 @@ pub enum Step {
     Bar,
     /// Reconcile dirty keys.
     Reconcile,
-    /// Ask writers for notes.
+    /// Wait for the order to cut over, then ask writers for notes.
     Guard,
-    /// Compare both sides.
+    /// Compare both sides; at level `lease`, wait for the order to cut over first.
     Verify,
-    /// Wait for the order to cut over, then seal, drain and flip.
+    /// Seal, drain and flip.
     CutOver,
     /// Find out how a cutover ended: it was sealed by somebody who is gone.
     Settle,
@@ -396,6 +396,12 @@ impl Move {
             Stage::Cleared => Step::EndAbort,
             Stage::Completed | Stage::Aborted => Step::Rest,
         }
+    }
+
+    /// Whether the next step is the one that waits for the order to cut over, where that is held.
+    pub fn awaits_cutover(&self) -> bool {
+        let last = if self.plan.options.fence.has_notes() { Step::Guard } else { Step::Verify };
+        self.plan.options.hold_cutover && self.next() == last
     }
 
     /// The epoch that the target opens with.
