@@ -75,14 +75,12 @@ impl Driver<'_> {
     /// The sealed part, right after its intent was written down.
     pub(super) async fn sealed(&self) -> Result<Event, Halt> {
         let Some(before) = self.before().await? else { return self.settle().await };
-        let (sealed, proof, keys) = match self.seal(&before).await? {
-            true => {
-                let (proof, keys) = self.drain().await?;
-                self.context.check()?;
-                (self.flip(&before).await?, proof, keys)
-            }
-            false => (Sealed::Not("a shard of its fence could not be sealed".to_owned()), Proof::Notes, 0),
-        };
+        if !self.seal(&before).await? {
+            return self.reopen("a shard of its fence could not be sealed".to_owned()).await;
+        }
+        let (proof, keys) = self.drain().await?;
+        self.context.check()?;
+        let sealed = self.flip(&before).await?;
         match sealed {
             Sealed::Out => {
                 let clock = &self.context.world.clock;
@@ -246,14 +244,12 @@ impl Driver<'_> {
 
     /// The way back, unless there is none.
     async fn reopen(&self, why: String) -> Result<Event, Halt> {
-        match self.context.reopen_source(self.state.epoch).await? {
-            Some(epoch) => Ok(Event::Reopened { epoch, why }),
-            None => {
-                let gap =
-                    Gap { from_ms: self.state.at_ms, to_ms: self.context.world.clock.now_ms(), length_us: 0, keys: 0 };
-                let has_notes = self.context.plan.options.fence.has_notes();
-                Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
-            }
+        if let Some(epoch) = self.context.reopen_source(self.state.epoch).await? {
+            return Ok(Event::Reopened { epoch, why });
         }
+        let to_ms = self.context.world.clock.now_ms();
+        let gap = Gap { from_ms: self.state.at_ms, to_ms, length_us: 0, keys: 0 };
+        let has_notes = self.context.plan.options.fence.has_notes();
+        Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
     }
 }

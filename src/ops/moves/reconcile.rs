@@ -123,7 +123,9 @@ async fn part(context: &Context<'_>, guard: &Guard, taken: Taken<'_>) -> Result<
         let source = context.table(Side::Source, plan);
         let read = || context.world.data.get(&source, &plan.shape.key, &keys);
         let mut found = if keys.is_empty() { BTreeMap::new() } else { patiently(context, read).await? };
-        keys.iter().for_each(|key| packer.add(write_of(context, plan, key, found.remove(key))));
+        for key in &keys {
+            packer.add(write_of(context, plan, key, found.remove(key)));
+        }
     }
     for writes in packer.finish() {
         write(context, guard, &writes, GivenUp::Renews).await?;

@@ -26,7 +26,7 @@ use crate::domain::tenant::Entry as MapEntry;
 use crate::domain::tenant::change::Change as MapChange;
 use crate::domain::tenant::fence::FenceTable;
 use crate::domain::tenant::load::CellLoad;
-use crate::ops::event::Silent;
+use crate::ops::event::{Event, Reporter};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::data::{
     ChangeStreams, From, ItemPage, Permit, Segment, ShardRead, Share, StreamShard, TableRef, TenantData, Write,
@@ -65,6 +65,8 @@ pub(super) struct Inner {
     pub(super) tokens: BTreeMap<String, Vec<Write>>,
     pub(super) guard_holds: bool,
     pub(super) calls: Vec<&'static str>,
+    /// What people were told.
+    pub(super) said: Vec<String>,
     lease: Option<Lease>,
 }
 
@@ -112,7 +114,7 @@ impl Stage {
             queues: world.clone(),
             processes: world.clone(),
             clock: Arc::clone(&clock),
-            reporter: Arc::new(Silent),
+            reporter: world.clone(),
         };
         let actor = Actor { identity: "arn:me".to_owned(), user: "me".to_owned(), ci_url: None };
         let claim = Claim { actor, purpose: "a test".to_owned() };
@@ -141,7 +143,9 @@ impl World {
         let mut inner = self.lock();
         inner.calls.push(name);
         let hooks = inner.before.remove(name).unwrap_or_default();
-        hooks.into_iter().for_each(|hook| hook(&mut inner));
+        for hook in hooks {
+            hook(&mut inner);
+        }
         let (kind, takes_effect) = inner.failures.get_mut(name)?.pop_front()?;
         Some((error(kind), takes_effect))
     }
@@ -211,6 +215,14 @@ fn plan(find: Find) -> Plan {
         options: Options::default(),
         one_place: true,
         at_ms: 0,
+    }
+}
+
+impl Reporter for World {
+    fn report(&self, event: &Event) {
+        if let Event::Noted { message } = event {
+            self.lock().said.push(message.clone());
+        }
     }
 }
 
@@ -418,7 +430,9 @@ impl MoveFences for World {
     }
     async fn forget(&self, _: &FenceTable, _: &TenantId, numbers: &[u64]) -> Called<()> {
         let mut inner = self.lock();
-        numbers.iter().for_each(|number| _ = inner.notes.remove(number));
+        for number in numbers {
+            inner.notes.remove(number);
+        }
         Ok(())
     }
 }
