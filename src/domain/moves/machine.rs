@@ -136,6 +136,8 @@ pub struct Move {
     pub abort: Option<String>,
     /// Deadline of the cutover under way, in milliseconds since 1970.
     pub deadline_ms: Option<i64>,
+    /// Cutovers since somebody last resumed the move.
+    pub tries: u32,
     /// What it adds up to so far.
     pub tally: Tally,
 }
@@ -248,6 +250,7 @@ impl Move {
             paused: false,
             abort: None,
             deadline_ms: None,
+            tries: 0,
             tally: Tally::default(),
         })
     }
@@ -337,6 +340,7 @@ impl Move {
             }
             Event::CutoverStarted { deadline_ms } => {
                 self.deadline_ms = Some(*deadline_ms);
+                self.tries += 1;
                 tally.cutovers += 1;
             }
             Event::Reopened { epoch, .. } => (self.epoch, self.deadline_ms) = (*epoch, None),
@@ -356,7 +360,7 @@ impl Move {
                 self.trouble = Some(Trouble { code: code.clone(), why: why.clone(), hint: hint.clone() });
             }
             Event::Paused => self.paused = true,
-            Event::Resumed => (self.paused, self.trouble) = (false, None),
+            Event::Resumed => (self.paused, self.trouble, self.tries) = (false, None, 0),
             Event::Planned { .. }
             | Event::Reserved
             | Event::Barred { .. }

@@ -4,7 +4,10 @@
 //! outcome is known; whatever goes wrong before FLIP ends in a source that is open again, or in the deadline, after
 //! which anybody opens it.
 
+use std::pin::pin;
 use std::time::Duration;
+
+use futures_util::future::{Either, select};
 
 use crate::domain::moves::event::Event;
 use crate::domain::moves::fence::{Shard, Shift};
@@ -48,10 +51,10 @@ impl Driver<'_> {
     /// Right before the seal: as little is left to do as can be. Gives the intent, with the deadline.
     pub(super) async fn prepare(&self) -> Result<Event, Halt> {
         let options = &self.context.plan.options;
-        if self.state.tally.cutovers > options.cutovers_max {
+        if self.state.tries > options.cutovers_max {
             return Err(Halt::stuck(
                 "cutover-too-slow",
-                format!("{} cutovers did not fit into {} ms", self.state.tally.cutovers, options.write_gap_max_ms),
+                format!("{} cutovers did not fit into {} ms", self.state.tries, options.write_gap_max_ms),
                 "resume the move when the tenant writes less, or abort it and move it with a larger --max-write-gap",
             ));
         }
@@ -78,7 +81,9 @@ impl Driver<'_> {
         if !self.seal(&before).await? {
             return self.reopen("a shard of its fence could not be sealed".to_owned()).await;
         }
-        let (proof, keys) = self.drain().await?;
+        let Some((proof, keys)) = self.drain().await? else {
+            return self.reopen("the streams were not read to their ends in time".to_owned()).await;
+        };
         self.context.check()?;
         let sealed = self.flip(&before).await?;
         match sealed {
@@ -135,23 +140,36 @@ impl Driver<'_> {
         Shard { deadline_ms: self.state.deadline_ms, ..shard }
     }
 
-    /// DRAIN: what is still dirty, and what shows that nothing else is. Gives the proof and the number of keys.
-    async fn drain(&self) -> Result<(Proof, u64), Halt> {
+    /// Ends at the deadline of this cutover.
+    async fn deadline(&self) {
+        let clock = &self.context.world.clock;
+        let left_ms = self.state.deadline_ms.unwrap_or(0).saturating_sub(clock.now_ms());
+        clock.sleep(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))).await;
+    }
+
+    /// DRAIN: what is still dirty, and what shows that nothing else is. Gives the proof and the number of keys; none where
+    /// the deadline has passed.
+    async fn drain(&self) -> Result<Option<(Proof, u64)>, Halt> {
         if self.context.plan.options.fence.has_notes() {
             self.notes.read(&self.context, &self.dirty).await?;
-            return Ok((Proof::Notes, self.drain_dirty().await?));
+            return Ok(Some((Proof::Notes, self.drain_dirty().await?)));
         }
         // Nobody writes any more after this. Not `wait_until`: a sealed source waits for nobody's orders.
         let wait_ms = self.lease_and_request_ms().unsigned_abs();
         self.context.world.clock.sleep(Duration::from_millis(wait_ms)).await;
         if let Some(capture) = &self.capture {
-            capture.until_quiet(&self.context, QUIET_MS).await?;
+            let (quiet, deadline) = (pin!(capture.until_quiet(&self.context, QUIET_MS)), pin!(self.deadline()));
+            match select(quiet, deadline).await {
+                Either::Left((quiet, _)) => quiet?,
+                // Whoever writes may open the source again from now on: nothing is gained by waiting.
+                Either::Right(_) => return Ok(None),
+            }
         }
         let keys = self.drain_dirty().await?;
         if !self.comparison_fits() {
-            return Ok((Proof::Quiet, keys));
+            return Ok(Some((Proof::Quiet, keys)));
         }
-        self.compare_under_seal(keys).await
+        self.compare_under_seal(keys).await.map(Some)
     }
 
     async fn drain_dirty(&self) -> Result<u64, Halt> {

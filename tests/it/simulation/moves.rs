@@ -11,7 +11,7 @@ use crate::support::moves::gate::Strike;
 use crate::support::moves::schedule::{Outcome, run, run_seed};
 
 /// Schedules in `cargo test`.
-const SCHEDULES: u64 = 2_000;
+const SCHEDULES: u64 = 1_000;
 /// Threads that run them.
 const THREADS: u64 = 4;
 /// Names a seed for `one_seed`.
@@ -57,7 +57,7 @@ fn nothing_is_lost_doubled_or_brought_back_in_any_schedule() {
         "crash after",
         "frozen",
     ] {
-        assert!(counts.faults.get(kind).is_some_and(|count| *count > 20), "{kind} hardly occurs: {counts:?}");
+        assert!(counts.faults.get(kind).is_some_and(|count| *count > 10), "{kind} hardly occurs: {counts:?}");
     }
 }
 
