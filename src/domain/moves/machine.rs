@@ -259,7 +259,7 @@ impl Move {
     pub fn fold<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Result<Option<Self>, IllegalTransition> {
         let mut entries = entries.into_iter();
         let Some(first) = entries.next() else { return Ok(None) };
-        entries.try_fold(Self::begin(first)?, |state, entry| state.apply(entry)).map(Some)
+        entries.try_fold(Self::begin(first)?, Self::apply).map(Some)
     }
 
     /// The state after one more entry.
@@ -278,6 +278,7 @@ impl Move {
     }
 
     /// The stage after an event; none where it does not belong there.
+    #[allow(clippy::match_same_arms, reason = "a line for each transition, in their order")]
     fn stage_after(&self, event: &Event) -> Option<Stage> {
         let now = self.stage;
         let before_flip = !now.is_past_flip();

@@ -265,15 +265,13 @@ impl Driver<'_> {
 
     /// The way back, unless there is none.
     async fn reopen(&self, why: String) -> Result<Event, Halt> {
-        match self.context.reopen_source(self.state.epoch).await? {
-            Some(epoch) => Ok(Event::Reopened { epoch, why }),
-            None => {
-                let gap =
-                    Gap { from_ms: self.state.at_ms, to_ms: self.context.world.clock.now_ms(), length_us: 0, keys: 0 };
-                let has_notes = self.context.plan.options.fence.has_notes();
-                Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
-            }
+        if let Some(epoch) = self.context.reopen_source(self.state.epoch).await? {
+            return Ok(Event::Reopened { epoch, why });
         }
+        let to_ms = self.context.world.clock.now_ms();
+        let gap = Gap { from_ms: self.state.at_ms, to_ms, length_us: 0, keys: 0 };
+        let has_notes = self.context.plan.options.fence.has_notes();
+        Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
     }
 }
 
