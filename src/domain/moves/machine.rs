@@ -68,11 +68,11 @@ pub enum Step {
     Bar,
     /// Reconcile dirty keys.
     Reconcile,
-    /// Ask writers for notes.
+    /// Wait for the order to cut over, then ask writers for notes.
     Guard,
-    /// Compare both sides.
+    /// Compare both sides; at level `lease`, wait for the order to cut over first.
     Verify,
-    /// Wait for the order to cut over, then seal, drain and flip.
+    /// Seal, drain and flip.
     CutOver,
     /// Find out how a cutover ended: it was sealed by somebody who is gone.
     Settle,
@@ -136,6 +136,8 @@ pub struct Move {
     pub abort: Option<String>,
     /// Deadline of the cutover under way, in milliseconds since 1970.
     pub deadline_ms: Option<i64>,
+    /// Cutovers of the mover that has it now: those that somebody else did not finish say nothing of how long one takes.
+    pub tries: u32,
     /// What it adds up to so far.
     pub tally: Tally,
 }
@@ -248,6 +250,7 @@ impl Move {
             paused: false,
             abort: None,
             deadline_ms: None,
+            tries: 0,
             tally: Tally::default(),
         })
     }
@@ -256,7 +259,7 @@ impl Move {
     pub fn fold<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Result<Option<Self>, IllegalTransition> {
         let mut entries = entries.into_iter();
         let Some(first) = entries.next() else { return Ok(None) };
-        entries.try_fold(Self::begin(first)?, |state, entry| state.apply(entry)).map(Some)
+        entries.try_fold(Self::begin(first)?, Self::apply).map(Some)
     }
 
     /// The state after one more entry.
@@ -275,6 +278,7 @@ impl Move {
     }
 
     /// The stage after an event; none where it does not belong there.
+    #[allow(clippy::match_same_arms, reason = "a line for each transition, in their order")]
     fn stage_after(&self, event: &Event) -> Option<Stage> {
         let now = self.stage;
         let before_flip = !now.is_past_flip();
@@ -321,6 +325,7 @@ impl Move {
             Event::TakenOver { bulk_until_ms } => {
                 self.bulk_until_ms = self.bulk_until_ms.max(*bulk_until_ms);
                 tally.takeovers += 1;
+                self.tries = 0;
             }
             Event::CaptureStarted => self.capture_from_ms = Some(at_ms),
             Event::GapFound { .. } => {
@@ -336,6 +341,7 @@ impl Move {
             }
             Event::CutoverStarted { deadline_ms } => {
                 self.deadline_ms = Some(*deadline_ms);
+                self.tries += 1;
                 tally.cutovers += 1;
             }
             Event::Reopened { epoch, .. } => (self.epoch, self.deadline_ms) = (*epoch, None),
@@ -355,7 +361,7 @@ impl Move {
                 self.trouble = Some(Trouble { code: code.clone(), why: why.clone(), hint: hint.clone() });
             }
             Event::Paused => self.paused = true,
-            Event::Resumed => (self.paused, self.trouble) = (false, None),
+            Event::Resumed => (self.paused, self.trouble, self.tries) = (false, None, 0),
             Event::Planned { .. }
             | Event::Reserved
             | Event::Barred { .. }
@@ -391,6 +397,12 @@ impl Move {
             Stage::Cleared => Step::EndAbort,
             Stage::Completed | Stage::Aborted => Step::Rest,
         }
+    }
+
+    /// Whether the next step is the one that waits for the order to cut over, where that is held.
+    pub fn awaits_cutover(&self) -> bool {
+        let last = if self.plan.options.fence.has_notes() { Step::Guard } else { Step::Verify };
+        self.plan.options.hold_cutover && self.next() == last
     }
 
     /// The epoch that the target opens with.

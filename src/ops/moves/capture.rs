@@ -277,12 +277,6 @@ impl Capture {
         Ok(())
     }
 
-    /// How far it is behind, in milliseconds; none before every shard was read.
-    pub(super) fn lag_ms(&self, now_ms: i64) -> Option<u64> {
-        let caught_ms = self.lock().shards.caught_ms(now_ms)?;
-        Some(u64::try_from(now_ms - caught_ms).unwrap_or(0))
-    }
-
     /// Waits, while `run` runs, until every shard has given nothing for `quiet_ms` from now on. False: it did not come to
     /// that within `wait_ms`.
     pub(super) async fn until_quiet(&self, context: &Context<'_>, quiet_ms: u64, wait_ms: u64) -> Result<bool, Halt> {

@@ -263,7 +263,7 @@ impl Copy<'_> {
         let doubt = Doubt { context: self.context };
         let put = self.context.world.data.put_bulk(&part.target, items.to_vec(), &self.context.permit).await;
         if !put.as_ref().is_err_and(|error| error.kind == CallErrorKind::InDoubt) {
-            doubt.is_answered();
+            doubt.answered();
         }
         match put {
             Ok(left) => Ok(Put::Left(left)),
@@ -332,7 +332,7 @@ struct Doubt<'a> {
 }
 
 impl Doubt<'_> {
-    fn is_answered(self) {
+    fn answered(self) {
         std::mem::forget(self);
     }
 }

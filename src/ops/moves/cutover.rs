@@ -56,10 +56,10 @@ impl Driver<'_> {
     /// Right before the seal: as little is left to do as can be. Gives the intent, with the deadline.
     pub(super) async fn prepare(&self) -> Result<Event, Halt> {
         let options = &self.context.plan.options;
-        if self.state.tally.cutovers > options.cutovers_max {
+        if self.state.tries > options.cutovers_max {
             return Err(Halt::stuck(
                 "cutover-too-slow",
-                format!("{} cutovers did not fit into {} ms", self.state.tally.cutovers, options.write_gap_max_ms),
+                format!("{} cutovers did not fit into {} ms", self.state.tries, options.write_gap_max_ms),
                 "resume the move when the tenant writes less, or abort it and move it with a larger --max-write-gap",
             ));
         }
@@ -265,15 +265,13 @@ impl Driver<'_> {
 
     /// The way back, unless there is none.
     async fn reopen(&self, why: String) -> Result<Event, Halt> {
-        match self.context.reopen_source(self.state.epoch).await? {
-            Some(epoch) => Ok(Event::Reopened { epoch, why }),
-            None => {
-                let gap =
-                    Gap { from_ms: self.state.at_ms, to_ms: self.context.world.clock.now_ms(), length_us: 0, keys: 0 };
-                let has_notes = self.context.plan.options.fence.has_notes();
-                Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
-            }
+        if let Some(epoch) = self.context.reopen_source(self.state.epoch).await? {
+            return Ok(Event::Reopened { epoch, why });
         }
+        let to_ms = self.context.world.clock.now_ms();
+        let gap = Gap { from_ms: self.state.at_ms, to_ms, length_us: 0, keys: 0 };
+        let has_notes = self.context.plan.options.fence.has_notes();
+        Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
     }
 }
 

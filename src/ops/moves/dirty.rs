@@ -109,7 +109,9 @@ impl Dirty {
     /// These were carried over. One that was marked meanwhile is dirty still.
     pub(super) fn done(&self, keys: &[TableKey]) {
         let mut inner = self.lock();
-        keys.iter().for_each(|key| _ = inner.held.remove(key));
+        for key in keys {
+            inner.held.remove(key);
+        }
     }
 
     /// These were not carried over, or nobody knows: they are dirty, also beyond the bound.
@@ -173,7 +175,9 @@ impl Dirty {
     /// These chunks are gone from the ledger.
     pub(super) fn chunks_gone(&self, numbers: &[u64]) {
         let mut inner = self.lock();
-        numbers.iter().for_each(|number| _ = inner.chunks.remove(number));
+        for number in numbers {
+            inner.chunks.remove(number);
+        }
     }
 }
 

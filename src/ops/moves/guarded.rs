@@ -102,9 +102,9 @@ pub(super) async fn write(
         under_way.doubtful = earlier || error.kind == CallErrorKind::InDoubt;
         let refused = matches!(error.kind, CallErrorKind::Throttled | CallErrorKind::Conflict);
         if refused {
-            refusals += 1
+            refusals += 1;
         } else {
-            failures += 1
+            failures += 1;
         }
         if failures > RETRIES_MAX || refusals > REFUSALS_MAX || !(refused || is_passing(&error)) {
             return Err(error.into());

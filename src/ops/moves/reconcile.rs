@@ -109,7 +109,9 @@ async fn part(context: &Context<'_>, guard: &Guard, taken: Taken<'_>) -> Result<
     for (plan, keys) in reads(context, &taken.keys) {
         let source = context.table(Side::Source, plan);
         let mut found = patiently(context, || context.world.data.get(&source, &plan.shape.key, &keys)).await?;
-        keys.iter().for_each(|key| packer.add(write_of(context, plan, key, found.remove(key))));
+        for key in &keys {
+            packer.add(write_of(context, plan, key, found.remove(key)));
+        }
         if packer.bytes() >= PART_BYTES {
             write_all(context, guard, std::mem::take(&mut packer)).await?;
         }

@@ -25,7 +25,7 @@ use crate::domain::moves::fence::{Guard, Shard};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{End, MOVE_FORMAT, Options, Plan, TablePlan};
 use crate::domain::tenant::Entry as MapEntry;
-use crate::ops::event::Silent;
+use crate::ops::event::{Event, Reporter};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::data::{
     ChangeStreams, From, ItemPage, Permit, Segment, ShardRead, Share, StreamShard, TableRef, TenantData, Write,
@@ -66,6 +66,8 @@ pub(super) struct Inner {
     pub(super) orders: Orders,
     pub(super) entry: Option<MapEntry>,
     pub(super) calls: Vec<&'static str>,
+    /// What people were told.
+    pub(super) said: Vec<String>,
     lease: Option<Lease>,
 }
 
@@ -113,7 +115,7 @@ impl Stage {
             queues: world.clone(),
             processes: world.clone(),
             clock: Arc::clone(&clock),
-            reporter: Arc::new(Silent),
+            reporter: world.clone(),
         };
         let actor = Actor { identity: "arn:me".to_owned(), user: "me".to_owned(), ci_url: None };
         let claim = Claim { actor, purpose: "a test".to_owned() };
@@ -142,7 +144,9 @@ impl World {
         let mut inner = self.lock();
         inner.calls.push(name);
         let hooks = inner.before.remove(name).unwrap_or_default();
-        hooks.into_iter().for_each(|hook| hook(&mut inner));
+        for hook in hooks {
+            hook(&mut inner);
+        }
         let (kind, takes_effect) = inner.failures.get_mut(name)?.pop_front()?;
         Some((error(kind), takes_effect))
     }
@@ -212,6 +216,14 @@ fn plan(find: Find) -> Plan {
         options: Options::default(),
         one_place: true,
         at_ms: 0,
+    }
+}
+
+impl Reporter for World {
+    fn report(&self, event: &Event) {
+        if let Event::Noted { message } = event {
+            self.lock().said.push(message.clone());
+        }
     }
 }
 

@@ -47,8 +47,11 @@ proptest! {
             let dirty = Dirty::default();
             {
                 let mut inner = stage.lock();
-                source.iter().for_each(|(number, text)| inner.put("source", *number, text));
-                target.iter().for_each(|(number, text)| inner.put("target", *number, text));
+                for (name, items) in [("source", &source), ("target", &target)] {
+                    for (number, text) in items {
+                        inner.put(name, *number, text);
+                    }
+                }
                 for (name, bads) in [("get", gets), ("write_guarded", writes)] {
                     for bad in bads {
                         match bad {
