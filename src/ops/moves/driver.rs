@@ -79,8 +79,9 @@ impl Driver<'_> {
         if is_decided(self.state.stage) {
             self.context.decide();
         }
+        // Past FLIP nothing but the cleaning needs the source, which may be gone while the target is still to be opened.
         if self.state.stage.is_past_flip() {
-            return self.context.hold_source().await;
+            return Ok(());
         }
         if matches!(self.state.stage, Stage::Planned | Stage::Aborting | Stage::Cleared | Stage::Aborted) {
             return Ok(());
@@ -207,6 +208,10 @@ impl Driver<'_> {
                 Ok(event) => {
                     if let Err(halt) = self.note(event).await {
                         return self.let_go(halt).await.map(Some);
+                    }
+                    if self.state.stage == Stage::Flipped {
+                        // Nobody serves the tenant before LAND: that comes before whatever this was.
+                        return Ok(None);
                     }
                 }
                 Err(worse) => return self.let_go(worse).await.map(Some),

@@ -89,6 +89,8 @@ impl Context<'_> {
             _ if shard == to => Want::Done,
             FenceMode::Incoming if shard.is_held_by(&self.plan.id) && !is_newer => Want::Change,
             FenceMode::Closed | FenceMode::Out if shard.epoch < to.epoch => Want::Change,
+            // That of a move that is over: the entry is in this one, or is to be.
+            FenceMode::Incoming if !shard.is_held_by(&self.plan.id) && shard.epoch <= to.epoch => Want::Change,
             _ => Want::Refuse,
         }
     }
@@ -188,15 +190,15 @@ impl Context<'_> {
         }
     }
 
-    /// The target CLOSED, where this move holds it. One that it does not hold is left alone.
-    pub(super) async fn close_target(&self) -> Result<(), Halt> {
+    /// The target CLOSED at `epoch`, where this move holds it. One that it does not hold is left alone.
+    pub(super) async fn close_target(&self, epoch: u64) -> Result<(), Halt> {
         for _ in 0..ATTEMPTS_MAX {
             let there = self.shards(Side::Target).await?;
             let ours = |shard: &&Shard| shard.mode == FenceMode::Incoming && shard.is_held_by(&self.plan.id);
             let Some(first) = there.values().find(ours).cloned() else { return Ok(()) };
             let alike = there.iter().filter(|(_, shard)| **shard == first);
             let from = alike.map(|(number, shard)| (*number, Some(shard.clone()))).collect();
-            self.shift(Side::Target, from, Shard::free(first.epoch, FenceMode::Closed)).await?;
+            self.shift(Side::Target, from, Shard::free(epoch, FenceMode::Closed)).await?;
         }
         Err(self.in_the_way(Side::Target, None))
     }

@@ -48,10 +48,12 @@ impl Mover<'_> {
         if entry.cell == request.to {
             return Err(refused(format!("tenant {tenant} is in cell {} already", entry.cell), "nothing is to be done"));
         }
-        let source = self.known(&entry.cell).await?;
+        let mut source = self.known(&entry.cell).await?;
         let target = self.known(&request.to).await?;
         self.refuse_unfit(&entry, &target)?;
-        let epoch = self.fences_fit(&entry, &source, &target).await?;
+        let (epoch, shards) = self.fences_fit(&entry, &source, &target).await?;
+        // Those that are there: the cell may have got more for the tenants that it was given since.
+        source.end.shards = shards;
         let (tables, mut warnings) = self.tables(request, &source, &target).await?;
         let (queues, more) = self.queues(&source, &target).await?;
         warnings.extend(more);
@@ -124,8 +126,8 @@ impl Mover<'_> {
         Err(refused(format!("cell {cell} does not take tenant {}: {refusal}", entry.tenant), &hint))
     }
 
-    /// The source open, the target not in use; gives the epoch of the source.
-    async fn fences_fit(&self, entry: &Entry, source: &Known<'_>, target: &Known<'_>) -> Result<u64, OpError> {
+    /// The source open, the target not in use; gives the epoch of the source, and the number of its shards.
+    async fn fences_fit(&self, entry: &Entry, source: &Known<'_>, target: &Known<'_>) -> Result<(u64, u8), OpError> {
         let tenant = &entry.tenant;
         let there = self.shards_of(source, tenant).await?;
         let epoch = there.first().map_or(0, |shard| shard.epoch);
@@ -134,13 +136,18 @@ impl Mover<'_> {
             let message = format!("the fence of tenant {tenant} in cell {} is not open", source.cell.id);
             return Err(refused(message, "`cellctl map verify --repair` mends what a crash has left"));
         }
-        let busy = |shard: &Shard| shard.epoch > epoch || !matches!(shard.mode, FenceMode::Closed | FenceMode::Out);
+        // What is INCOMING was left by a move that is over: the tenant is in none.
+        let busy = |shard: &Shard| match shard.mode {
+            FenceMode::Closed | FenceMode::Out => shard.epoch > epoch,
+            FenceMode::Incoming => shard.epoch > epoch + 1,
+            _ => true,
+        };
         if self.shards_of(target, tenant).await?.iter().any(busy) {
             let message =
                 format!("cell {} has a fence of tenant {tenant} that is in use, or of a later epoch", target.cell.id);
             return Err(refused(message, "`cellctl map verify` shows what is not as it should be"));
         }
-        Ok(epoch)
+        Ok((epoch, u8::try_from(there.len()).unwrap_or(SHARDS_MAX)))
     }
 
     async fn shards_of(&self, known: &Known<'_>, tenant: &crate::domain::ids::TenantId) -> Result<Vec<Shard>, OpError> {

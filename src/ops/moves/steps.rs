@@ -183,6 +183,7 @@ impl Driver<'_> {
     }
 
     async fn clean_source(&self) -> Result<Event, Halt> {
+        self.context.hold_source().await?;
         let guard = self.context.guard(Side::Source, self.state.target_epoch(), FenceMode::Out);
         self.meter.begin(self.state.stage, Some(self.state.tally.items));
         let items = clean(&self.context, Side::Source, &guard, self.state.tally.cleaned, &self.meter).await?;
@@ -229,7 +230,7 @@ impl Driver<'_> {
     async fn clear(&self) -> Result<Event, Halt> {
         let entry = self.context.entry().await?;
         if !entry.is_some_and(|entry| self.context.is_in_this(&entry)) {
-            self.context.close_target().await?;
+            self.context.close_target(self.state.epoch).await?;
             return Ok(Event::Cleared { items: 0 });
         }
         self.context.wait_until(self.state.bulk_until_ms.max(self.context.doubt_until_ms())).await?;
@@ -249,7 +250,7 @@ impl Driver<'_> {
         self.context.hold_target(target_epoch).await?;
         let guard = self.context.incoming(target_epoch);
         let items = clean(&self.context, Side::Target, &guard, 0, &self.meter).await?;
-        self.context.close_target().await?;
+        self.context.close_target(target_epoch).await?;
         Ok(Event::Cleared { items })
     }
 
@@ -278,12 +279,15 @@ impl Driver<'_> {
     }
 
     async fn end_abort(&self) -> Result<Event, Halt> {
+        // A reservation may have come late, when nothing was there to be cleared.
+        self.clear().await?;
         // That of the source, which serves the tenant; where it cannot be told, the entry keeps its own.
         let shards = self.context.shards(Side::Source).await?;
         let epoch = shards.values().map(|shard| shard.epoch).max().unwrap_or(0);
         self.context.end_entry(&self.held, epoch, "move-aborted").await?;
-        // A reservation that came late has taken the target's fence; none comes any more.
-        self.context.close_target().await?;
+        // None comes any more. One that was faster than the entry's end has done nothing but take the target's fence, which
+        // the next move finds below its own epoch.
+        self.context.close_target(self.state.epoch).await?;
         self.context.clear_ledger().await?;
         Ok(Event::Aborted)
     }

@@ -76,14 +76,16 @@ async fn a_bulk_request_without_a_permit_is_not_sent() {
 }
 
 #[tokio::test]
-async fn the_permit_is_asked_before_each_attempt() {
+async fn the_permit_is_asked_before_each_attempt_and_one_without_an_answer_is_told() {
     let movable = Movable::make("permits").await;
     let table = movable.make_table("orders").await;
     let proxy = Proxy::start(&movable.tables.url).await;
     lose_first(&proxy, BULK);
     let (given, permit) = permit(true);
-    assert_eq!(movable.through(&proxy).put_bulk(&table, vec![order(1)], &permit).await, Ok(Vec::new()));
+    let error = movable.through(&proxy).put_bulk(&table, vec![order(1)], &permit).await.expect_err("a lost answer");
+    assert_eq!(error.kind, CallErrorKind::InDoubt, "the one after it says nothing of when the first counts");
     assert_eq!((proxy.count(BULK), given.asked.load(Ordering::SeqCst)), (2, 2));
+    assert_eq!(items(&movable, &table).await, [order(1)]);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::Driver;
 use crate::domain::audit::Actor;
 use crate::domain::fleet::Fleet;
 use crate::domain::moves::event::Event;
+use crate::domain::moves::fence::Hold;
 use crate::domain::moves::fence::Shard;
 use crate::domain::moves::machine::{Move, Stage as At, Step};
 use crate::domain::tenant::fence::FenceMode;
@@ -15,6 +16,7 @@ use crate::ops::moves::lease_of::Held;
 use crate::ops::moves::meter::Meter;
 use crate::ops::moves::notes::Notes;
 use crate::ops::moves::testing::{Inner, Stage};
+use crate::ports::CallErrorKind;
 
 fn actor() -> Actor {
     Actor { identity: "arn:me".to_owned(), user: "me".to_owned(), ci_url: None }
@@ -61,6 +63,16 @@ fn set(stage: &Stage, table: &str, shard: Shard) {
     stage.lock().fences.insert(table.to_owned(), [(0, shard)].into());
 }
 
+/// The tenant's entry while it is in the move.
+fn moving() -> crate::domain::tenant::Entry {
+    let entry = serde_json::json!({
+        "format": 1, "tenant": "acme", "cell": "cell-1", "epoch": 1, "state": "moving", "attributes": {},
+        "moving": { "id": "acme:1", "other": "cell-2" }, "addedAtMs": 0, "changedAtMs": 0, "version": 2,
+        "head": "0".repeat(64),
+    });
+    serde_json::from_value(entry).expect("an entry")
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_tenant_that_was_sent_away_is_let_in_whatever_is_ordered() {
     let mut stage = Stage::new().await;
@@ -91,10 +103,15 @@ async fn what_the_streams_have_lost_is_told_before_a_cutover_begins() {
 async fn a_late_reservation_leaves_no_fence_after_an_abort() {
     let stage = Stage::new().await;
     let (fleet, actor) = (fleet(&stage), actor());
+    set(&stage, "cell-1-fences", Shard::free(1, FenceMode::Open));
     set(&stage, "cell-2-fences", Shard::held(2, FenceMode::Incoming, stage.context().hold()));
+    stage.lock().entry = Some(moving());
     let mut driver = driver(&stage, (&fleet, &actor), at(&stage, At::Cleared, None));
     driver.step(Step::EndAbort).await.expect("no failure");
-    assert_eq!(stage.lock().fences["cell-2-fences"][&0], Shard::free(2, FenceMode::Closed));
+    let inner = stage.lock();
+    assert_eq!(inner.fences["cell-1-fences"][&0], Shard::free(3, FenceMode::Open));
+    assert_eq!(inner.fences["cell-2-fences"][&0], Shard::free(2, FenceMode::Closed));
+    assert!(inner.entry.as_ref().is_some_and(|entry| entry.moving.is_none() && entry.epoch == 3));
 }
 
 /// Two items of which that on the target is never what it should be.
@@ -118,12 +135,7 @@ async fn two_sides_that_differ_under_the_seal_to_the_last_are_not_cut_over() {
 async fn a_source_is_not_sealed_for_a_target_that_cannot_be_opened() {
     let stage = Stage::new().await;
     let (fleet, actor) = (fleet(&stage), actor());
-    let entry = serde_json::json!({
-        "format": 1, "tenant": "acme", "cell": "cell-1", "epoch": 1, "state": "moving", "attributes": {},
-        "moving": { "id": "acme:1", "other": "cell-2" }, "addedAtMs": 0, "changedAtMs": 0, "version": 2,
-        "head": "0".repeat(64),
-    });
-    stage.lock().entry = Some(serde_json::from_value(entry).expect("an entry"));
+    stage.lock().entry = Some(moving());
     let mine = stage.context().hold();
     set(&stage, "cell-1-fences", Shard::held(1, FenceMode::Guarded, mine.clone()));
     let older = Shard::held(0, FenceMode::Incoming, mine);
@@ -133,4 +145,41 @@ async fn a_source_is_not_sealed_for_a_target_that_cannot_be_opened() {
         assert!(matches!(driver.sealed().await, Ok(Event::Reopened { epoch: 3, .. })));
         set(&stage, "cell-1-fences", Shard::held(1, FenceMode::Guarded, stage.context().hold()));
     }
+}
+
+/// The source as an earlier mover has sent the tenant away from it.
+fn sent_away(stage: &Stage) -> Shard {
+    let mine = stage.context().hold();
+    let hold = Hold { token: mine.token - 1, ..mine };
+    Shard { to: Some(stage.plan.target.cell.clone()), ..Shard::held(2, FenceMode::Out, hold) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_is_opened_although_the_source_is_out_of_reach() {
+    let stage = Stage::new().await;
+    let (fleet, actor) = (fleet(&stage), actor());
+    set(&stage, "cell-1-fences", sent_away(&stage));
+    stage.lock().fail("shift", CallErrorKind::Other, false);
+    let mut driver = driver(&stage, (&fleet, &actor), at(&stage, At::Flipped, None));
+    driver.take_hold().await.expect("nothing is needed of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flip_that_is_found_after_a_failure_is_landed_before_the_mover_ends() {
+    let stage = Stage::new().await;
+    let (fleet, actor) = (fleet(&stage), actor());
+    set(&stage, "cell-1-fences", sent_away(&stage));
+    let mut driver = driver(&stage, (&fleet, &actor), at(&stage, At::CuttingOver, Some(i64::MAX)));
+    assert!(driver.halted(Halt::Paused).await.expect("no failure").is_none());
+    assert_eq!((driver.state.stage, driver.state.next()), (At::Flipped, Step::Land));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cleans_the_source_takes_its_fence_first() {
+    let stage = Stage::new().await;
+    let (fleet, actor) = (fleet(&stage), actor());
+    set(&stage, "cell-1-fences", sent_away(&stage));
+    let mut driver = driver(&stage, (&fleet, &actor), at(&stage, At::Soaked, None));
+    driver.step(Step::Clean).await.expect("no failure");
+    assert_eq!(stage.lock().fences["cell-1-fences"][&0].hold, Some(stage.context().hold()));
 }

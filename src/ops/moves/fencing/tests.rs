@@ -60,3 +60,15 @@ async fn a_source_that_lacks_a_shard_is_opened_all_the_same() {
     assert_eq!(stage.context().reopen_source(1).await.expect("no failure"), Some(3));
     assert_eq!(shards(&stage, SOURCE), [Shard::free(3, FenceMode::Open)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_a_move_has_left_behind_is_taken_and_one_of_a_later_time_is_not() {
+    let stage = Stage::new().await;
+    let other =
+        |epoch| Shard::held(epoch, FenceMode::Incoming, Hold { id: "acme:0".parse().expect("valid"), token: 9 });
+    set(&stage, TARGET, &[other(2)]);
+    stage.context().hold_target(2).await.expect("no failure");
+    assert_eq!(shards(&stage, TARGET), [Shard::held(2, FenceMode::Incoming, stage.context().hold())]);
+    set(&stage, TARGET, &[other(3)]);
+    assert!(matches!(stage.context().hold_target(2).await, Err(Halt::Stuck(_))));
+}

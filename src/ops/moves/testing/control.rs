@@ -139,10 +139,11 @@ impl TenantMap for World {
         Err(error(CallErrorKind::Other))
     }
     async fn load(&self, _: &CellId) -> Called<Option<CellLoad>> {
-        Err(error(CallErrorKind::Other))
+        Ok(None)
     }
-    async fn write(&self, _: &[MapChange]) -> Called<Written> {
-        Err(error(CallErrorKind::Other))
+    async fn write(&self, changes: &[MapChange]) -> Called<Written> {
+        self.lock().entry = changes.last().map(|change| change.after.clone());
+        Ok(Written::Done)
     }
     async fn correct(&self, _: &CellLoad, _: i64, _: i64, _: &Sealed) -> Called<bool> {
         Err(error(CallErrorKind::Other))
