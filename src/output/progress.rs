@@ -72,12 +72,15 @@ fn line(event: &Event, style: Style) -> Option<String> {
         Event::ResourceChanged { cell, logical_id, status, reason, .. } if status.ends_with("_FAILED") => {
             Some(format!("{cell}: {logical_id} {status}: {}", reason.as_deref().unwrap_or("no reason given")))
         }
-        Event::ResourceChanged { .. } | Event::ImportStarted { .. } | Event::RowsImported { .. } => None,
         Event::CellFinished { cell, action, outcome, reason, duration_ms, .. } => {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
         Event::MoveStepped { id, what, detail, .. } => Some(moves::line(id, what, detail.as_deref(), style)),
-        Event::MoveProgressed { .. } | Event::MoveLetGo { .. } => None,
+        Event::ResourceChanged { .. }
+        | Event::ImportStarted { .. }
+        | Event::RowsImported { .. }
+        | Event::MoveProgressed { .. }
+        | Event::MoveLetGo { .. } => None,
         Event::Noted { message } => Some(message.clone()),
     }
 }

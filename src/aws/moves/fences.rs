@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
-use crate::aws::dynamo::{Item, Table, built, number, number_of, text, text_of};
+use crate::aws::dynamo::{Item, Table, built, number_of, text, text_of};
 use crate::aws::fence_items::{self, condition, decode, encode};
 use crate::domain::ids::TenantId;
 use crate::domain::moves::fence::{NOTES_FROM, NOTES_TO, Shard, Shift};

@@ -61,7 +61,8 @@ fn change(share: &Share, shard: &str, record: Record) -> Called<Change> {
         let images = images.ok_or_else(|| wrong(none))?;
         images.iter().any(|image| share.find.is_of(&share.tenant, &share.key, image))
     };
-    let at_ms = record.approximate_creation_date_time.and_then(|at| at.to_millis().ok()).unwrap_or_default();
+    let at_ms = record.approximate_creation_date_time.and_then(|at| at.to_millis().ok());
+    let at_ms = at_ms.ok_or_else(|| wrong("it has no time"))?;
     let seq = record.sequence_number.ok_or_else(|| wrong("it has no number"))?;
     Ok(Change { seq, at_ms, key: is_ours.then_some(key) })
 }

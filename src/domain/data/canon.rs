@@ -33,19 +33,27 @@ fn value(of: &Value, into: &mut Vec<u8>) {
         Value::Null => part(b'0', &[], into),
         Value::Ss(texts) => {
             head(b's', texts.len(), into);
-            texts.iter().for_each(|text| part(b'S', text.as_bytes(), into));
+            for text in texts {
+                part(b'S', text.as_bytes(), into);
+            }
         }
         Value::Ns(texts) => {
             head(b'n', texts.len(), into);
-            texts.iter().for_each(|text| part(b'N', text.as_bytes(), into));
+            for text in texts {
+                part(b'N', text.as_bytes(), into);
+            }
         }
         Value::Bs(parts) => {
             head(b'b', parts.len(), into);
-            parts.iter().for_each(|bytes| part(b'B', bytes, into));
+            for bytes in parts {
+                part(b'B', bytes, into);
+            }
         }
         Value::L(values) => {
             head(b'L', values.len(), into);
-            values.iter().for_each(|one| value(one, into));
+            for one in values {
+                value(one, into);
+            }
         }
         Value::M(values) => map(values, into),
     }

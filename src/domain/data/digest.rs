@@ -54,7 +54,8 @@ impl Sum {
 
     /// The sum as 64 hexadecimal digits.
     pub fn hex(&self) -> String {
-        self.words.iter().rev().map(|word| format!("{word:016x}")).collect()
+        let [first, second, third, fourth] = self.words;
+        format!("{fourth:016x}{third:016x}{second:016x}{first:016x}")
     }
 }
 

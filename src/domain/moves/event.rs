@@ -78,11 +78,17 @@ pub enum Event {
         repaired: u64,
         /// Passes that it took.
         passes: u32,
+        /// Keys that were reconciled meanwhile, the repaired ones included.
+        #[serde(default)]
+        keys: u64,
     },
     /// The source is about to be sealed.
     CutoverStarted {
         /// The deadline, in milliseconds since 1970.
         deadline_ms: i64,
+        /// Keys that were reconciled right before.
+        #[serde(default)]
+        keys: u64,
     },
     /// The source is open again.
     Reopened {
@@ -184,7 +190,7 @@ impl Event {
             Self::Reconciled { rounds, keys } => {
                 Some(format!("{} in {}", many(*keys, "key"), many(u64::from(*rounds), "round")))
             }
-            Self::Verified { tables, repaired, passes } => {
+            Self::Verified { tables, repaired, passes, .. } => {
                 let items: u64 = tables.iter().map(|table| table.items).sum();
                 let comparisons = many(u64::from(*passes), "comparison");
                 Some(format!("{} equal, {repaired} repaired, {comparisons}", many(items, "item")))

@@ -136,6 +136,8 @@ pub struct Move {
     pub abort: Option<String>,
     /// Deadline of the cutover under way, in milliseconds since 1970.
     pub deadline_ms: Option<i64>,
+    /// Cutovers of the mover that has it now: those that somebody else did not finish say nothing of how long one takes.
+    pub tries: u32,
     /// What it adds up to so far.
     pub tally: Tally,
 }
@@ -248,6 +250,7 @@ impl Move {
             paused: false,
             abort: None,
             deadline_ms: None,
+            tries: 0,
             tally: Tally::default(),
         })
     }
@@ -256,7 +259,7 @@ impl Move {
     pub fn fold<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Result<Option<Self>, IllegalTransition> {
         let mut entries = entries.into_iter();
         let Some(first) = entries.next() else { return Ok(None) };
-        entries.try_fold(Self::begin(first)?, |state, entry| state.apply(entry)).map(Some)
+        entries.try_fold(Self::begin(first)?, Self::apply).map(Some)
     }
 
     /// The state after one more entry.
@@ -275,6 +278,7 @@ impl Move {
     }
 
     /// The stage after an event; none where it does not belong there.
+    #[allow(clippy::match_same_arms, reason = "a line for each transition, in their order")]
     fn stage_after(&self, event: &Event) -> Option<Stage> {
         let now = self.stage;
         let before_flip = !now.is_past_flip();
@@ -321,6 +325,7 @@ impl Move {
             Event::TakenOver { bulk_until_ms } => {
                 self.bulk_until_ms = self.bulk_until_ms.max(*bulk_until_ms);
                 tally.takeovers += 1;
+                self.tries = 0;
             }
             Event::CaptureStarted => self.capture_from_ms = Some(at_ms),
             Event::GapFound { .. } => {
@@ -329,13 +334,16 @@ impl Move {
             }
             Event::Copied { items, bytes } => (tally.items, tally.bytes) = (*items, *bytes),
             Event::Reconciled { keys, .. } => tally.keys += keys,
-            Event::Verified { tables, repaired, .. } => {
+            Event::Verified { tables, repaired, keys, .. } => {
+                tally.keys += keys;
                 self.owes_comparison = false;
                 tally.tables.clone_from(tables);
                 tally.repaired += repaired;
             }
-            Event::CutoverStarted { deadline_ms } => {
+            Event::CutoverStarted { deadline_ms, keys } => {
+                tally.keys += keys;
                 self.deadline_ms = Some(*deadline_ms);
+                self.tries += 1;
                 tally.cutovers += 1;
             }
             Event::Reopened { epoch, .. } => (self.epoch, self.deadline_ms) = (*epoch, None),
@@ -355,7 +363,7 @@ impl Move {
                 self.trouble = Some(Trouble { code: code.clone(), why: why.clone(), hint: hint.clone() });
             }
             Event::Paused => self.paused = true,
-            Event::Resumed => (self.paused, self.trouble) = (false, None),
+            Event::Resumed => (self.paused, self.trouble, self.tries) = (false, None, 0),
             Event::Planned { .. }
             | Event::Reserved
             | Event::Barred { .. }

@@ -80,6 +80,9 @@ fn those_that_fit(differing: &[usize], source: &Digests, target: &Digests, room:
     (wanted, false)
 }
 
+/// The hashes of keys that one side has and the other has not given yet, and the keys that differ.
+type Found = (HashMap<ItemKey, [u8; 32]>, Vec<ItemKey>);
+
 /// A table on both sides.
 #[derive(Clone, Copy)]
 struct Table<'a> {
@@ -110,7 +113,7 @@ impl Table<'_> {
 
     /// The keys that differ in the buckets that are wanted: a hash for each on one side, crossed out by the other.
     async fn differing(&self, wanted: &[bool]) -> Result<Vec<ItemKey>, Halt> {
-        let found: Mutex<(HashMap<ItemKey, [u8; 32]>, Vec<ItemKey>)> = Mutex::default();
+        let found: Mutex<Found> = Mutex::default();
         let wanted_key = |item: &Item| self.key_of(item).filter(|key| wanted[bucket_of(key)]);
         self.each(Side::Source, &|item| {
             let Some(key) = wanted_key(&item) else { return };

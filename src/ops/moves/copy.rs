@@ -227,7 +227,8 @@ impl Copy<'_> {
         let (mut refusals, mut failures) = (0, 0);
         while !items.is_empty() {
             let place = self.gate.enter().await;
-            self.bucket.take(self.context, items.iter().map(units).sum()).await;
+            self.context.check()?;
+            self.bucket.take(self.context, items.iter().map(units).sum()).await?;
             let put = self.request(part, &items).await?;
             drop(place);
             match put {
@@ -262,7 +263,7 @@ impl Copy<'_> {
         let doubt = Doubt { context: self.context };
         let put = self.context.world.data.put_bulk(&part.target, items.to_vec(), &self.context.permit).await;
         if !put.as_ref().is_err_and(|error| error.kind == CallErrorKind::InDoubt) {
-            doubt.is_answered();
+            doubt.answered();
         }
         match put {
             Ok(left) => Ok(Put::Left(left)),
@@ -331,7 +332,7 @@ struct Doubt<'a> {
 }
 
 impl Doubt<'_> {
-    fn is_answered(self) {
+    fn answered(self) {
         std::mem::forget(self);
     }
 }

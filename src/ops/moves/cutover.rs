@@ -17,7 +17,7 @@ use crate::ports::tenants::Written;
 use super::compare::compare;
 use super::context::Side;
 use super::driver::Driver;
-use super::fencing::Shards;
+use super::fencing::{Shards, numbers};
 use super::halt::Halt;
 use super::reconcile::{Round, reconcile, settle};
 
@@ -36,6 +36,14 @@ struct Before {
     from_ms: i64,
 }
 
+/// How the draining ended, where nothing failed.
+pub(super) enum Drained {
+    /// The target has everything: what shows it, and the number of keys.
+    All(Proof, u64),
+    /// That could not be shown: why.
+    Not(&'static str),
+}
+
 /// How the sealed part ended, where nothing failed.
 enum Sealed {
     /// The source has sent the tenant away.
@@ -48,10 +56,10 @@ impl Driver<'_> {
     /// Right before the seal: as little is left to do as can be. Gives the intent, with the deadline.
     pub(super) async fn prepare(&self) -> Result<Event, Halt> {
         let options = &self.context.plan.options;
-        if self.state.tally.cutovers > options.cutovers_max {
+        if self.state.tries > options.cutovers_max {
             return Err(Halt::stuck(
                 "cutover-too-slow",
-                format!("{} cutovers did not fit into {} ms", self.state.tally.cutovers, options.write_gap_max_ms),
+                format!("{} cutovers did not fit into {} ms", self.state.tries, options.write_gap_max_ms),
                 "resume the move when the tenant writes less, or abort it and move it with a larger --max-write-gap",
             ));
         }
@@ -69,18 +77,20 @@ impl Driver<'_> {
         let wait_ms = if options.fence.has_notes() { 0 } else { self.lease_and_request_ms() };
         let gap_ms = i64::try_from(options.write_gap_max_ms).unwrap_or(i64::MAX / 2);
         let deadline_ms = self.context.world.clock.now_ms().saturating_add(wait_ms).saturating_add(gap_ms);
-        Ok(Event::CutoverStarted { deadline_ms })
+        Ok(Event::CutoverStarted { deadline_ms, keys: self.context.take_reconciled() })
     }
 
     /// The sealed part, right after its intent was written down.
     pub(super) async fn sealed(&self) -> Result<Event, Halt> {
         let Some(before) = self.before().await? else { return self.settle().await };
         let (sealed, proof, keys) = match self.seal(&before).await? {
-            true => {
-                let (proof, keys) = self.drain().await?;
-                self.context.check()?;
-                (self.flip(&before).await?, proof, keys)
-            }
+            true => match self.drain().await? {
+                Drained::All(proof, keys) => {
+                    self.context.check()?;
+                    (self.flip(&before).await?, proof, keys)
+                }
+                Drained::Not(why) => (Sealed::Not(why.to_owned()), Proof::Notes, 0),
+            },
             false => (Sealed::Not("a shard of its fence could not be sealed".to_owned()), Proof::Notes, 0),
         };
         match sealed {
@@ -88,6 +98,7 @@ impl Driver<'_> {
                 let clock = &self.context.world.clock;
                 let length_us = clock.monotonic_us().saturating_sub(before.from_us);
                 let gap = Gap { from_ms: before.from_ms, to_ms: clock.now_ms(), length_us, keys };
+                self.context.take_reconciled();
                 Ok(Event::Flipped { gap, proof })
             }
             Sealed::Not(why) => self.reopen(why).await,
@@ -105,7 +116,9 @@ impl Driver<'_> {
         let guarded = Shard::held(self.state.epoch, FenceMode::Guarded, self.context.hold());
         let open = Shard::free(self.state.epoch, FenceMode::Open);
         let ready = if has_notes { &guarded } else { &open };
-        if source.is_empty() || source.values().any(|shard| shard != ready) {
+        let incoming = Shard::held(self.state.target_epoch(), FenceMode::Incoming, self.context.hold());
+        let plan = self.context.plan;
+        if !are_all(&source, plan.source.shards, ready) || !are_all(&target, plan.target.shards, &incoming) {
             return Ok(None);
         }
         let clock = &self.context.world.clock;
@@ -137,21 +150,23 @@ impl Driver<'_> {
         Shard { deadline_ms: self.state.deadline_ms, ..shard }
     }
 
-    /// DRAIN: what is still dirty, and what shows that nothing else is. Gives the proof and the number of keys.
-    async fn drain(&self) -> Result<(Proof, u64), Halt> {
+    /// DRAIN: what is still dirty, and what shows that nothing else is.
+    async fn drain(&self) -> Result<Drained, Halt> {
         if self.context.plan.options.fence.has_notes() {
             self.notes.read(&self.context, &self.dirty).await?;
-            return Ok((Proof::Notes, self.drain_dirty().await?));
+            return Ok(Drained::All(Proof::Notes, self.drain_dirty().await?));
         }
         // Nobody writes any more after this. Not `wait_until`: a sealed source waits for nobody's orders.
         let wait_ms = self.lease_and_request_ms().unsigned_abs();
         self.context.world.clock.sleep(Duration::from_millis(wait_ms)).await;
-        if let Some(capture) = &self.capture {
-            capture.until_quiet(&self.context, QUIET_MS).await?;
+        if let Some(capture) = &self.capture
+            && !capture.until_quiet(&self.context, QUIET_MS, self.left_ms()).await?
+        {
+            return Ok(Drained::Not("the streams were not at their ends by the deadline"));
         }
         let keys = self.drain_dirty().await?;
         if !self.comparison_fits() {
-            return Ok((Proof::Quiet, keys));
+            return Ok(Drained::All(Proof::Quiet, keys));
         }
         self.compare_under_seal(keys).await
     }
@@ -174,22 +189,27 @@ impl Driver<'_> {
     /// Whether a comparison of everything fits into what is left of the budget, by how long the last one took.
     fn comparison_fits(&self) -> bool {
         let took_ms = self.compared_in_ms.load(std::sync::atomic::Ordering::SeqCst);
-        let left_ms = self.state.deadline_ms.unwrap_or(0) - self.context.world.clock.now_ms();
-        took_ms > 0 && i64::try_from(took_ms.saturating_mul(2)).is_ok_and(|needed_ms| needed_ms < left_ms)
+        took_ms > 0 && took_ms.saturating_mul(2) < self.left_ms()
     }
 
-    async fn compare_under_seal(&self, mut keys: u64) -> Result<(Proof, u64), Halt> {
+    /// Until the deadline, in milliseconds.
+    fn left_ms(&self) -> u64 {
+        let left_ms = self.state.deadline_ms.unwrap_or(0) - self.context.world.clock.now_ms();
+        u64::try_from(left_ms).unwrap_or(0)
+    }
+
+    pub(super) async fn compare_under_seal(&self, mut keys: u64) -> Result<Drained, Halt> {
         for _ in 0..2 {
             let compared = compare(&self.context, &self.meter).await?;
             if compared.equal {
-                return Ok((Proof::Compared, keys));
+                return Ok(Drained::All(Proof::Compared, keys));
             }
             compared.differing.into_iter().for_each(|(table, key)| {
                 self.dirty.mark(table, key);
             });
             keys += self.drain_dirty().await?;
         }
-        Ok((Proof::Quiet, keys))
+        Ok(Drained::Not("both sides still differed after what differed had been carried over"))
     }
 
     /// FLIP: the source first, or everything at once.
@@ -246,14 +266,17 @@ impl Driver<'_> {
 
     /// The way back, unless there is none.
     async fn reopen(&self, why: String) -> Result<Event, Halt> {
-        match self.context.reopen_source(self.state.epoch).await? {
-            Some(epoch) => Ok(Event::Reopened { epoch, why }),
-            None => {
-                let gap =
-                    Gap { from_ms: self.state.at_ms, to_ms: self.context.world.clock.now_ms(), length_us: 0, keys: 0 };
-                let has_notes = self.context.plan.options.fence.has_notes();
-                Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
-            }
+        if let Some(epoch) = self.context.reopen_source(self.state.epoch).await? {
+            return Ok(Event::Reopened { epoch, why });
         }
+        let to_ms = self.context.world.clock.now_ms();
+        let gap = Gap { from_ms: self.state.at_ms, to_ms, length_us: 0, keys: 0 };
+        let has_notes = self.context.plan.options.fence.has_notes();
+        Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
     }
+}
+
+/// Whether a fence has all the shards of the plan, and all that it has are like this one.
+fn are_all(there: &Shards, planned: u8, like: &Shard) -> bool {
+    numbers(there, planned).iter().all(|number| there.get(number) == Some(like))
 }

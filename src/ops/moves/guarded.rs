@@ -22,6 +22,7 @@ pub(super) struct Packer {
     full: Vec<Vec<Write>>,
     writes: Vec<Write>,
     bytes: usize,
+    all_bytes: usize,
 }
 
 impl Packer {
@@ -33,7 +34,13 @@ impl Packer {
             self.bytes = 0;
         }
         self.bytes += bytes;
+        self.all_bytes += bytes;
         self.writes.push(write);
+    }
+
+    /// Bytes of all that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.all_bytes
     }
 
     /// All transactions.
@@ -95,9 +102,9 @@ pub(super) async fn write(
         under_way.doubtful = earlier || error.kind == CallErrorKind::InDoubt;
         let refused = matches!(error.kind, CallErrorKind::Throttled | CallErrorKind::Conflict);
         if refused {
-            refusals += 1
+            refusals += 1;
         } else {
-            failures += 1
+            failures += 1;
         }
         if failures > RETRIES_MAX || refusals > REFUSALS_MAX || !(refused || is_passing(&error)) {
             return Err(error.into());

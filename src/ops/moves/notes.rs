@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::moves::fence::NOTES_FROM;
+use crate::ops::event::Event;
 use crate::ports::moves::Note;
 
 use super::context::{Context, Side};
@@ -26,7 +27,8 @@ pub(super) struct Notes {
 struct Inner {
     /// Their keys, by number.
     known: BTreeMap<u64, Vec<TableKey>>,
-    strange: u64,
+    /// Whether it was said that a note names what the plan does not know.
+    told: bool,
 }
 
 impl Notes {
@@ -66,9 +68,10 @@ impl Notes {
                 });
             }
         }
-        let mut inner = self.lock();
-        inner.strange += u64::from(keys.len() < note.keys.len());
-        inner.known.insert(note.number, keys);
+        if keys.len() < note.keys.len() {
+            self.tell_strange(context);
+        }
+        self.lock().known.insert(note.number, keys);
         Ok(true)
     }
 
@@ -83,14 +86,24 @@ impl Notes {
         for numbers in done.chunks(FORGET) {
             patiently(context, || context.world.fences.forget(&table, context.tenant(), numbers)).await?;
             let mut inner = self.lock();
-            numbers.iter().for_each(|number| _ = inner.known.remove(number));
+            for number in numbers {
+                inner.known.remove(number);
+            }
         }
         Ok(())
     }
 
-    /// How many notes named a table or a key that the plan does not know.
-    pub(super) fn strange(&self) -> u64 {
-        self.lock().strange
+    /// Says once that a note names a table that is not moved, or a key that does not fit its table.
+    fn tell_strange(&self, context: &Context<'_>) {
+        if std::mem::replace(&mut self.lock().told, true) {
+            return;
+        }
+        let (tenant, cell) = (context.tenant(), &context.plan.source.cell);
+        let message = format!(
+            "a writer's note of tenant {tenant} in cell {cell} names a table or a key that this move does not know; \
+             what it wrote there stays"
+        );
+        context.world.reporter.report(&Event::Noted { message });
     }
 }
 

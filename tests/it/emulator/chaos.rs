@@ -34,7 +34,7 @@ async fn after(cells: &Arc<Cells>, level: Level, flaw: Option<Flaw>) -> Verdict 
     mover.clean().await;
     assert_eq!(stopped.forked, Vec::<u64>::new());
     let verdict = Verdict::of(cells, &stopped.histories).await;
-    println!("{level:?}, {flaw:?}: {verdict:?}");
+    println!("{level:?}, {flaw:?}: {}", verdict.counts());
     verdict
 }
 

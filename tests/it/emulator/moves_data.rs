@@ -99,7 +99,7 @@ async fn items_of_every_type_come_back_as_they_were() {
     // Once across and back, by all ways to read.
     for (from, to) in [(&source, &target), (&target, &source)] {
         let (found, _) = read(&movable, &share(from, Find::PartitionKey), WHOLE).await;
-        assert_eq!(found, [original.clone()]);
+        assert_eq!(found, std::slice::from_ref(&original));
         put(&movable, to, &found).await;
         let by_key = movable.adapter.get(to, &schema(), &[key("acme", "1")]).await.expect("read");
         assert_eq!(by_key, BTreeMap::from([(key("acme", "1"), original.clone())]));

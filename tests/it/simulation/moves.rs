@@ -11,7 +11,7 @@ use crate::support::moves::gate::Strike;
 use crate::support::moves::schedule::{Outcome, run, run_seed};
 
 /// Schedules in `cargo test`.
-const SCHEDULES: u64 = 2_000;
+const SCHEDULES: u64 = 1_000;
 /// Threads that run them.
 const THREADS: u64 = 4;
 /// Names a seed for `one_seed`.
@@ -57,14 +57,14 @@ fn nothing_is_lost_doubled_or_brought_back_in_any_schedule() {
         "crash after",
         "frozen",
     ] {
-        assert!(counts.faults.get(kind).is_some_and(|count| *count > 20), "{kind} hardly occurs: {counts:?}");
+        assert!(counts.faults.get(kind).is_some_and(|count| *count > 10), "{kind} hardly occurs: {counts:?}");
     }
 }
 
 /// Repeats the schedule of a seed and shows it line by line.
 #[test]
 fn one_seed() {
-    let seed = std::env::var(SEED).ok().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let seed = std::env::vars().find(|(name, _)| name == SEED).and_then(|(_, text)| text.parse().ok()).unwrap_or(1);
     let outcome = run(&Drawn::of(seed), None, true);
     outcome.lines.iter().for_each(|line| println!("{line}"));
     assert!(outcome.broken.is_empty(), "seed {seed}: {:#?}", outcome.broken);

@@ -392,7 +392,7 @@ async fn a_paused_process_does_not_open_the_fence_of_a_removed_tenant() {
     // The add dies right before it opens the fence; the tenant is removed and added elsewhere meanwhile.
     let add = Deed::Add(request("acme", Some("far-1")));
     let struck = sim.with_fault(5, Fault::CrashBefore);
-    assert!(until_crash(&struck, carry_out(&struck.world(), &fleet, &add)).await.is_none(), "it died");
+    assert!(Box::pin(until_crash(&struck, carry_out(&struck.world(), &fleet, &add))).await.is_none(), "it died");
     let stale = sim.with_map(|map| map.entries[&tenant("acme")].clone());
     assert_eq!(stale.state, EntryState::Opening);
     for deed in [Deed::Remove(tenant("acme")), Deed::Add(request("acme", Some("cell-1")))] {

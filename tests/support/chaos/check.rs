@@ -43,6 +43,12 @@ impl Verdict {
         verdict
     }
 
+    /// How many of each, for a line of text.
+    pub(crate) fn counts(&self) -> String {
+        let (lost, back, twice) = (self.lost.len(), self.resurrected.len(), self.doubled.len());
+        format!("{lost} lost, {back} resurrected, {twice} doubled, others touched: {}", self.trespassed)
+    }
+
     /// Fails the test unless everything is as it was acknowledged.
     #[track_caller]
     pub(crate) fn is_clean(&self) {

@@ -121,7 +121,11 @@ impl Movable {
         let name = format!("{}-{name}", self.tables.fleet);
         let fifo = aws_sdk_sqs::types::QueueAttributeName::FifoQueue;
         let request = self.aws.sqs.create_queue().queue_name(&name);
-        let request = if name.ends_with(".fifo") { request.attributes(fifo, "true") } else { request };
+        let request = if std::path::Path::new(&name).extension().is_some_and(|end| end == "fifo") {
+            request.attributes(fifo, "true")
+        } else {
+            request
+        };
         request.send().await.expect("made");
         name
     }

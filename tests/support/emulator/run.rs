@@ -119,6 +119,7 @@ impl Running {
     }
 
     /// Number of its process.
+    #[allow(dead_code, reason = "the benchmark of moves asks for it")]
     pub(crate) fn pid(&self) -> String {
         self.pid.as_raw_nonzero().to_string()
     }

@@ -104,7 +104,7 @@ impl State {
     /// A message takes effect, if the fence is as it was read; whether it is done with.
     fn take(&mut self, cell: usize, number: u8, seen: &Shard, origin: &str) -> bool {
         let there = self.fences[cell].shards.get(&number);
-        if !there.is_some_and(|there| (there.mode, there.epoch) == (seen.mode, seen.epoch)) {
+        if there.is_none_or(|there| (there.mode, there.epoch) != (seen.mode, seen.epoch)) {
             return false;
         }
         if !self.fences[cell].origins.insert(origin.to_owned()) {

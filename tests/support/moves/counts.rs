@@ -53,12 +53,7 @@ impl Trace {
         let bytes = words.iter().chain(who.as_bytes()).chain(what.as_bytes());
         self.digest = bytes.fold(self.digest, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
         if let Some(lines) = &mut self.lines {
-            let line = format!("{} {who} {what} {number}", at_ms - super::clock::START_MS);
-            // Shown at once where a schedule does not end.
-            if std::env::var_os("CELLCTL_SIM_LIVE").is_some() {
-                eprintln!("{line}");
-            }
-            lines.push(line);
+            lines.push(format!("{} {who} {what} {number}", at_ms - super::clock::START_MS));
         }
     }
 }

@@ -238,7 +238,7 @@ impl Seat {
         } else if is(faults.doubt) {
             self.doubt(state, call)
         } else if is(faults.crash) {
-            self.crash(state)
+            Self::crash(state)
         } else if is(faults.freeze) {
             self.freeze(state.now_ms + [1_000, 10_000, 70_000, 400_000][state.rng.usize(..4)]);
             state.counts.fault("frozen");
@@ -270,7 +270,7 @@ impl Seat {
         }
     }
 
-    fn crash(&self, state: &mut State) -> Fate {
+    fn crash(state: &mut State) -> Fate {
         if state.crashes >= state.drawn.crashes_max {
             return Fate::Fine;
         }

@@ -34,7 +34,7 @@ pub(crate) async fn mover(sim: Arc<Sim>, task: Arc<Task>, place: u32) {
         pause(wait_ms).await;
     }
     for run in 0..RUNS_MAX {
-        if sim.with(|state| state.look_over()) {
+        if sim.with(State::look_over) {
             return;
         }
         if run >= FAULTY_RUNS_MAX {

@@ -241,13 +241,13 @@ pub(crate) fn item_of(table: &Table, key: &ItemKey, owner: &str, value: u64, exp
 /// Items of the tenant in the source, and of the neighbours in both cells.
 fn fill(state: &mut State) {
     let keys = state.drawn.keys;
-    for cell in 0..2 {
+    for (cell, neighbour) in NEIGHBOURS.into_iter().enumerate() {
         for number in 0..state.drawn.tables.len() {
             let mut rng = state.rng.fork();
             let (table, truth) = (&mut state.tables[cell][number], &mut state.truth);
             for n in 0..2 {
-                let key = key_of(table, NEIGHBOURS[cell], &format!("{}{n}", &NEIGHBOURS[cell][..2]));
-                let item = item_of(table, &key, NEIGHBOURS[cell], n, None);
+                let key = key_of(table, neighbour, &format!("{}{n}", &neighbour[..2]));
+                let item = item_of(table, &key, neighbour, n, None);
                 table.set(&key, Some(item.clone()), START_MS - 3_600_000, &mut rng);
                 truth.others[cell][number].insert(key, item);
             }

@@ -65,8 +65,6 @@ pub(crate) struct State {
 pub(crate) struct Wished {
     /// Whether the move is over.
     pub(crate) over: bool,
-    /// How many movers run.
-    pub(crate) running: u32,
 }
 
 /// The world, shared by all who act in it.

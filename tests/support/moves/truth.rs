@@ -143,13 +143,12 @@ fn may_follow(was: &Shard, now: &Shard) -> bool {
     match (was.mode, now.mode) {
         (Open, Guarded | Sealed) | (Guarded, Sealed | Guarded) | (Sealed, Sealed) => same,
         (Incoming, Open | Closed) | (Out, Out) => same,
-        // After the source was reopened the target is to open with a higher epoch.
-        (Incoming, Incoming) => now.epoch >= was.epoch,
+        // After the source was reopened the target is to open with a higher epoch; and a mover
+        // that died while it gave the move up may have closed the fence already: the next one does it again.
+        (Incoming | Closed, Incoming) => now.epoch >= was.epoch,
         (Sealed | Guarded | Open, Open) => now.epoch == was.epoch + 2,
         (Sealed, Out) => now.epoch == was.epoch + 1,
         (Out, Incoming) => now.epoch > was.epoch,
-        // A mover that died while it gave the move up may have closed it already: the next one does it again.
-        (Closed, Incoming) => now.epoch >= was.epoch,
         _ => false,
     }
 }

@@ -51,12 +51,16 @@ proptest! {
                 }
                 Act::Done(place) if place < taken.len() => {
                     let keys = taken.remove(place);
-                    keys.iter().for_each(|key| _ = held.remove(key));
+                    for key in &keys {
+                        held.remove(key);
+                    }
                     dirty.done(&keys);
                 }
                 Act::PutBack(place) if place < taken.len() => {
                     let keys = taken.remove(place);
-                    keys.iter().for_each(|key| _ = held.remove(key));
+                    for key in &keys {
+                        held.remove(key);
+                    }
                     waiting.extend(keys.iter().cloned());
                     dirty.put_back(keys);
                 }
@@ -74,7 +78,9 @@ proptest! {
 #[test]
 fn what_was_marked_first_is_taken_first() {
     let dirty = Dirty::default();
-    [5, 1, 3, 1, 5].into_iter().for_each(|number| _ = dirty.mark(0, key(number)));
+    for number in [5, 1, 3, 1, 5] {
+        dirty.mark(0, key(number));
+    }
     assert_eq!(dirty.take(2), [(0, key(5)), (0, key(1))]);
     assert_eq!(dirty.take(usize::MAX), [(0, key(3))]);
 }
