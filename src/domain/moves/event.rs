@@ -185,21 +185,30 @@ impl Event {
     pub fn detail(&self) -> Option<String> {
         match self {
             Self::GapFound { table, what } => Some(format!("{table}: {what}")),
-            Self::Copied { items, bytes } => Some(format!("{items} items, {bytes} bytes")),
+            Self::Copied { items, bytes } => Some(format!("{}, {}", many(*items, "item"), many(*bytes, "byte"))),
             Self::Barred { waited_ms } if *waited_ms > 0 => Some(format!("after {waited_ms} ms")),
-            Self::Reconciled { rounds, keys } => Some(format!("{keys} keys in {rounds} rounds")),
+            Self::Reconciled { rounds, keys } => {
+                Some(format!("{} in {}", many(*keys, "key"), many(u64::from(*rounds), "round")))
+            }
             Self::Verified { tables, repaired, passes, .. } => {
                 let items: u64 = tables.iter().map(|table| table.items).sum();
-                Some(format!("{items} items equal, {repaired} repaired, {passes} passes"))
+                let comparisons = many(u64::from(*passes), "comparison");
+                Some(format!("{} equal, {repaired} repaired, {comparisons}", many(items, "item")))
             }
             Self::Reopened { epoch, why } => Some(format!("epoch {epoch}: {why}")),
             Self::Flipped { gap, .. } if gap.length_us > 0 => {
                 Some(format!("writes stopped for {}.{:03} ms", gap.length_us / 1000, gap.length_us % 1000))
             }
-            Self::QueuesMoved { messages } => Some(format!("{messages} messages")),
-            Self::Cleaned { items } | Self::Cleared { items } => Some(format!("{items} items")),
+            Self::QueuesMoved { messages } => Some(many(*messages, "message")),
+            Self::Cleaned { items } | Self::Cleared { items } => Some(many(*items, "item")),
             Self::AbortStarted { why } | Self::Stuck { why, .. } => Some(why.clone()),
             _ => None,
         }
     }
+}
+
+/// "1 item", "2 items".
+fn many(number: u64, word: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{end}")
 }

@@ -32,6 +32,7 @@ impl MoveBars {
             return;
         }
         let bar = bars.entry(progress.id.clone()).or_insert_with(|| begin(multi, &progress.id));
+        bar.set_style(bar_style(progress.items_about.is_some()));
         bar.set_length(progress.items_about.unwrap_or(progress.items).max(progress.items).max(1));
         bar.set_position(progress.items);
         bar.set_message(format!("{}: {}", progress.stage.as_str(), in_words(progress)));
@@ -57,11 +58,17 @@ impl Drop for MoveBars {
 
 fn begin(multi: &MultiProgress, id: &MoveId) -> ProgressBar {
     let bar = multi.add(ProgressBar::new(1));
-    let style = ProgressStyle::with_template("  {prefix} {bar:16} {percent:>3} %  {wide_msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(bar_style(false));
     bar.set_prefix(id.to_string());
     bar.enable_steady_tick(Duration::from_millis(250));
     bar
+}
+
+/// A bar where it is known how much there is, else a sign of life.
+fn bar_style(is_bounded: bool) -> ProgressStyle {
+    let extent = if is_bounded { "{bar:16} {percent:>3} %" } else { "{spinner}" };
+    let template = format!("  {{prefix}} {extent}  {{wide_msg}}");
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// The line for an entry of the journal.

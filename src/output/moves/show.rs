@@ -142,6 +142,10 @@ pub fn next(shown: &Shown, now_ms: i64) -> String {
         (Stage::Aborted, _) => {
             format!("nothing; `cellctl tenant move {} --to {}` tries again", plan.tenant(), plan.target.cell)
         }
+        // A mover that goes on finds it gone again.
+        (_, Some(trouble)) if trouble.code == "stream-gone" => {
+            format!("{}: `cellctl move abort {id}`", visible(&trouble.hint))
+        }
         (stage, Some(trouble)) => {
             let undo = if stage.is_past_flip() { String::new() } else { format!(", or `cellctl move abort {id}`") };
             format!("{}; then `cellctl move resume {id}`{undo}", visible(&trouble.hint))

@@ -178,7 +178,11 @@ async fn a_stream_that_is_off_is_refused_and_one_that_is_turned_off_midway_stops
     running.until_it_says(": reconciled").await;
     stream(&shop, false).await;
     running.end().await.exits(10).says("it was turned off").says("go on with `cellctl move resume acme:");
-    shop.run(&["move", "show", "acme"]).await.exits(0).says("stream-gone").says("abort the move, turn the stream on");
+    shop.run(&["move", "show", "acme"])
+        .await
+        .exits(0)
+        .says("stream-gone")
+        .says("and move the tenant again: `cellctl move abort");
     shop.run(&["move", "watch", "acme"]).await.exits(10).says("stuck");
     stream(&shop, true).await;
     // The new stream says nothing of what was written in between.
