@@ -79,7 +79,7 @@ impl Stand {
         let began = Instant::now();
         let arguments = ["tenant", "move", tenant, "--to", cell, "--yes", "--output", "json"];
         let running = self.shop.start(&arguments, |_| {});
-        let pid = running.pid.as_raw_nonzero().to_string();
+        let pid = running.pid();
         let mut ended = std::pin::pin!(running.end_within(MOVE_MAX));
         let mut peak_mib = 0.0_f64;
         let ended = loop {

@@ -16,7 +16,8 @@ ATTEMPTS = 6  # Of one transaction, over about two seconds.
 CACHE_MAX = 10_000  # Fences kept; one item each.
 NOTES = (1 << 20, 1 << 53)  # Numbers of notes to the mover.
 ORIGINS = (1 << 53, 1 << 62)  # Numbers of messages that were handled.
-KEPT_S = 60 * 24 * 3600  # For which both are kept: three queues may keep a message for 14 days each.
+NOTE_S = 30 * 24 * 3600  # For which a note is kept that no mover takes away.
+ORIGIN_S = 60 * 24 * 3600  # For which an origin is: three queues may keep a message for 14 days each.
 BUSY = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
@@ -137,7 +138,7 @@ class Writer:
         """Tells the mover which keys this transaction writes."""
         requests = [request for write in writes for request in write.values()]
         keys = [{"M": {"table": {"S": r["TableName"]}, "key": {"M": self.key_of(r)}}} for r in requests]
-        return self.once(key, random.randrange(*NOTES), {"keys": {"L": keys}})
+        return self.once(key, random.randrange(*NOTES), NOTE_S, {"keys": {"L": keys}})
 
     def key_of(self, request):
         """The key that a request writes."""
@@ -146,10 +147,10 @@ class Writer:
 
     def origin_note(self, key, origin):
         """Tells later deliveries of the same message, in this cell, that it was handled."""
-        return self.once(key, origin_number(origin), {"origin": {"S": origin}})
+        return self.once(key, origin_number(origin), ORIGIN_S, {"origin": {"S": origin}})
 
-    def once(self, key, number, attributes):
-        expires = {"N": str(int(self.wall()) + KEPT_S)}
+    def once(self, key, number, kept_s, attributes):
+        expires = {"N": str(int(self.wall()) + kept_s)}
         item = {"tenant": key["tenant"], "shard": {"N": str(number)}, "expires": expires, **attributes}
         return {"TableName": self.table, "Item": item, "ConditionExpression": "attribute_not_exists(tenant)"}
 

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put as SdkPut, Tra
 
 use crate::domain::fleet::Place;
 use crate::domain::ids::TenantId;
-use crate::domain::moves::fence::NOTES_FROM;
+use crate::domain::moves::fence::{NOTES_FROM, NOTES_TO};
 use crate::domain::tenant::fence::FenceMode;
 use crate::ports::shop::{Put, ShopCell, ShopWriter};
 use crate::ports::{CallErrorKind, Called};
@@ -20,8 +20,8 @@ use super::call::Caller;
 use super::clients::Clients;
 use super::dynamo::{Item, Table, built, number, number_of, text, text_of, token, values};
 
-/// Numbers of notes end before this: a number in JSON is exact below it.
-const NOTES_TO: u64 = 1 << 53;
+/// For how long a note is kept that no mover takes away, in seconds.
+const NOTE_S: i64 = 30 * 24 * 3600;
 /// What must be as it was read.
 const AS_READ: &str = "epoch = :epoch AND #mode = :mode";
 
@@ -89,6 +89,7 @@ fn parts(
         let named = values([("table", text(&orders.name)), ("key", key)]);
         let mut note = fence_key(tenant, fastrand::u64(NOTES_FROM..NOTES_TO));
         note.insert("keys".to_owned(), AttributeValue::L(vec![AttributeValue::M(named)]));
+        note.insert("expires".to_owned(), number(fences.caller.now_ms() / 1000 + NOTE_S));
         parts.push(fences.put(note, "attribute_not_exists(tenant)", Item::new())?);
     }
     Ok(parts)

@@ -3,7 +3,7 @@
 //! Constraint kept: a move that is let go of before its end is always told with the command that goes on with it.
 
 use crate::domain::moves::MoveId;
-use crate::ops::moves::many::{Run, exit_code};
+use crate::ops::moves::many::{Failure, Run, exit_code};
 use crate::ops::moves::{Ended, MoveWorld, Mover};
 use crate::ops::{ErrorKind, OpError};
 use crate::output::moves::ended;
@@ -61,11 +61,16 @@ pub fn tell(session: &Session, runs: &[Run]) -> u8 {
     session.printer.result("cellctl.move-ended/v1", &runs, |style| ended::runs(runs, style));
     for run in runs {
         let resumable = matches!(run.outcome, Some(Ended::Stopped | Ended::Paused | Ended::Stuck { .. }));
-        if let Some(id) = run.id.as_ref().filter(|_| resumable || run.failure.is_some()) {
+        if let Some(id) = run.id.as_ref().filter(|_| resumable || run.failure.as_ref().is_some_and(is_ours)) {
             session.printer.always(&format!("go on with `{}`", resume(session, id)));
         }
     }
     exit_code(runs)
+}
+
+/// Whether it is for this process to go on: not where another one carries the move on.
+fn is_ours(failure: &Failure) -> bool {
+    failure.kind != ErrorKind::Locked
 }
 
 /// The command that goes on with a move, with the options of this one.
@@ -78,7 +83,7 @@ pub fn resume(session: &Session, id: &MoveId) -> String {
 /// The result of a single run: its failure as the error of the command.
 pub fn alone(session: &Session, runs: &[Run]) -> Ran {
     let [Run { failure: Some(failure), id, .. }] = runs else { return Ok(tell(session, runs)) };
-    if let Some(id) = id {
+    if let Some(id) = id.as_ref().filter(|_| is_ours(failure)) {
         session.printer.always(&format!("go on with `{}`", resume(session, id)));
     }
     let error = OpError::new(failure.kind, failure.message.clone());

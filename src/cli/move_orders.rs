@@ -136,24 +136,26 @@ pub async fn abort(args: &AbortArgs, session: &Session) -> Ran {
     let office = MoveOffice::writing(session).await?;
     let id = args.which.find(&office).await?;
     context::confirm(session, &format!("Give move {id} up? What was copied is deleted again."))?;
-    let shown = office.mover().give_up(&id, &args.reason).await?;
+    let mut shown = office.mover().give_up(&id, &args.reason).await?;
     if args.wait.no_wait {
         return Ok(given(session, &office, &shown));
     }
-    if !is_held(&office, &shown) {
-        // Nobody is there to obey: this process does it.
-        office.mover().release(&id).await?;
-        let ended = carry_on(session, &office, &id).await?;
-        return Ok(match ended {
-            Ended::Aborted { .. } => 0,
-            Ended::Completed { .. } => TOO_LATE,
-            Ended::Paused | Ended::Stuck { .. } | Ended::Stopped => NOT_YET,
-        });
+    if is_held(&office, &shown) {
+        session.printer.note(&format!("move {id} is told to give up; waiting for that"));
+        shown = office.mover().follow(&id, |shown| is_at_rest(&office, shown)).await?;
     }
-    session.printer.note(&format!("move {id} is told to give up; waiting for that"));
-    let shown = office.mover().follow(&id, |shown| is_at_rest(&office, shown)).await?;
-    tell(session, &shown, office.now_ms());
-    Ok(given_up(shown.state.stage))
+    let stage = shown.state.stage;
+    if stage.is_over() || stage.is_past_flip() || is_held(&office, &shown) {
+        tell(session, &shown, office.now_ms());
+        return Ok(given_up(stage));
+    }
+    // Nobody is there to obey, or not any more: this process does it.
+    office.mover().release(&id).await?;
+    Ok(match carry_on(session, &office, &id).await? {
+        Ended::Aborted { .. } => 0,
+        Ended::Completed { .. } => TOO_LATE,
+        Ended::Paused | Ended::Stuck { .. } | Ended::Stopped => NOT_YET,
+    })
 }
 
 /// Exit code of an order that came too late.

@@ -167,7 +167,7 @@ pub enum ShardRead {
 /// The streams of the application's tables.
 #[async_trait]
 pub trait ChangeStreams: Send + Sync {
-    /// All shards of a stream. `NotFound` where the stream is gone.
+    /// All shards of a stream. `NotFound` where the stream is gone, or turned off.
     async fn shards(&self, table: &TableRef, stream: &str) -> Called<Vec<StreamShard>>;
     /// One read of a shard.
     async fn read(&self, share: &Share, stream: &str, shard: &str, from: &From) -> Called<ShardRead>;

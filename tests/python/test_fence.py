@@ -54,6 +54,7 @@ class StrictTest(FenceTest):
         keys = [(key["M"]["table"]["S"], key["M"]["key"]["M"]["orderId"]["S"]) for key in note["keys"]["L"]]
         self.assertEqual(keys, [("orders", "1"), ("orders", "0")])
         self.assertEqual(set(note["keys"]["L"][0]["M"]["key"]["M"]), {"tenantId", "orderId"})
+        self.assertEqual(int(note["expires"]["N"]), int(self.clock.now) + 30 * 24 * 3600)
         self.assertEqual(self.stored(), ["1"])
 
     def test_a_fence_that_is_sealed_in_between_stops_the_write(self):

@@ -26,14 +26,23 @@ fn unreadable(share: &Share, shard: &str, why: impl std::fmt::Display) -> CallEr
     CallError { kind: CallErrorKind::Invalid, operation: call.operation, subject: call.subject, message }
 }
 
-/// The shards in a description. Those of a stream that was turned off are closed, also where none says so: MiniStack gives
-/// no number for the end of a shard without records.
+/// The shards in a description.
 fn shards(described: StreamDescription) -> impl Iterator<Item = StreamShard> {
-    let is_off = described.stream_status == Some(StreamStatus::Disabled);
-    described.shards.into_iter().flatten().filter_map(move |shard| {
+    described.shards.into_iter().flatten().filter_map(|shard| {
         let ends = shard.sequence_number_range.and_then(|range| range.ending_sequence_number);
-        Some(StreamShard { id: shard.shard_id?, parent: shard.parent_shard_id, closed: is_off || ends.is_some() })
+        Some(StreamShard { id: shard.shard_id?, parent: shard.parent_shard_id, closed: ends.is_some() })
     })
+}
+
+/// Refuses a stream that was turned off: it can be read for 24 hours more (developer guide, "Change data capture for
+/// DynamoDB Streams"), and says nothing of what changes since.
+fn refuse_off(described: &StreamDescription, table: &TableRef) -> Called<()> {
+    let off = [StreamStatus::Disabled, StreamStatus::Disabling];
+    if !described.stream_status.as_ref().is_some_and(|status| off.contains(status)) {
+        return Ok(());
+    }
+    let Call { operation, subject, .. } = call("dynamodb:DescribeStream", table, "the shards");
+    Err(CallError { kind: CallErrorKind::NotFound, operation, subject, message: "it was turned off".to_owned() })
 }
 
 /// Reads a record.
@@ -52,7 +61,8 @@ fn change(share: &Share, shard: &str, record: Record) -> Called<Change> {
         let images = images.ok_or_else(|| wrong(none))?;
         images.iter().any(|image| share.find.is_of(&share.tenant, &share.key, image))
     };
-    let at_ms = record.approximate_creation_date_time.and_then(|at| at.to_millis().ok()).unwrap_or_default();
+    let at_ms = record.approximate_creation_date_time.and_then(|at| at.to_millis().ok());
+    let at_ms = at_ms.ok_or_else(|| wrong("it has no time"))?;
     let seq = record.sequence_number.ok_or_else(|| wrong("it has no number"))?;
     Ok(Change { seq, at_ms, key: is_ours.then_some(key) })
 }
@@ -119,6 +129,7 @@ impl ChangeStreams for MoveAdapter {
             };
             let answer = self.caller.call(call("dynamodb:DescribeStream", table, "the shards"), send).await?;
             let described = answer.stream_description;
+            described.as_ref().map_or(Ok(()), |described| refuse_off(described, table))?;
             start = described.as_ref().and_then(|described| described.last_evaluated_shard_id.clone());
             found.extend(described.into_iter().flat_map(shards));
             if start.is_none() {

@@ -68,11 +68,11 @@ pub enum Step {
     Bar,
     /// Reconcile dirty keys.
     Reconcile,
-    /// Ask writers for notes.
+    /// Wait for the order to cut over, then ask writers for notes.
     Guard,
-    /// Compare both sides.
+    /// Compare both sides; at level `lease`, wait for the order to cut over first.
     Verify,
-    /// Wait for the order to cut over, then seal, drain and flip.
+    /// Seal, drain and flip.
     CutOver,
     /// Find out how a cutover ended: it was sealed by somebody who is gone.
     Settle,
@@ -136,7 +136,7 @@ pub struct Move {
     pub abort: Option<String>,
     /// Deadline of the cutover under way, in milliseconds since 1970.
     pub deadline_ms: Option<i64>,
-    /// Cutovers since somebody last resumed the move.
+    /// Cutovers of the mover that has it now: those that somebody else did not finish say nothing of how long one takes.
     pub tries: u32,
     /// What it adds up to so far.
     pub tally: Tally,
@@ -325,6 +325,7 @@ impl Move {
             Event::TakenOver { bulk_until_ms } => {
                 self.bulk_until_ms = self.bulk_until_ms.max(*bulk_until_ms);
                 tally.takeovers += 1;
+                self.tries = 0;
             }
             Event::CaptureStarted => self.capture_from_ms = Some(at_ms),
             Event::GapFound { .. } => {
@@ -396,6 +397,12 @@ impl Move {
             Stage::Cleared => Step::EndAbort,
             Stage::Completed | Stage::Aborted => Step::Rest,
         }
+    }
+
+    /// Whether the next step is the one that waits for the order to cut over, where that is held.
+    pub fn awaits_cutover(&self) -> bool {
+        let last = if self.plan.options.fence.has_notes() { Step::Guard } else { Step::Verify };
+        self.plan.options.hold_cutover && self.next() == last
     }
 
     /// The epoch that the target opens with.

@@ -170,7 +170,7 @@ impl Capture {
     }
 
     /// Tells what was lost, before anything behind it is stored.
-    fn tell_gap(&self, context: &Context<'_>, dirty: &Dirty) -> Result<(), Halt> {
+    pub(super) fn tell_gap(&self, context: &Context<'_>, dirty: &Dirty) -> Result<(), Halt> {
         let lost = self.lock().lost.pop_front();
         let many = || dirty.take_overflow().map(|table| (table, format!("more than {DIRTY_MAX} keys were dirty")));
         let Some((table, what)) = lost.or_else(many) else { return Ok(()) };
@@ -227,8 +227,10 @@ impl Capture {
             reader.due_ms = now_ms + pause_ms;
         }
         for key in given.keys {
-            inner.pending.insert((id.0, key.clone()));
-            dirty.mark(id.0, key);
+            // One that does not fit is kept nowhere: a comparison finds it.
+            if dirty.capture(id.0, key.clone()) {
+                inner.pending.insert((id.0, key));
+            }
         }
     }
 
@@ -275,8 +277,9 @@ impl Capture {
         Ok(())
     }
 
-    /// Waits, while `run` runs, until every shard has given nothing for `quiet_ms` from now on.
-    pub(super) async fn until_quiet(&self, context: &Context<'_>, quiet_ms: u64) -> Result<(), Halt> {
+    /// Waits, while `run` runs, until every shard has given nothing for `quiet_ms` from now on. False: it did not come to
+    /// that within `wait_ms`.
+    pub(super) async fn until_quiet(&self, context: &Context<'_>, quiet_ms: u64, wait_ms: u64) -> Result<bool, Halt> {
         let clock = &context.world.clock;
         let since_ms = clock.monotonic_ms();
         // Shards that nobody has heard of are to be found as well.
@@ -291,10 +294,12 @@ impl Capture {
             context.check()?;
             let quiet = {
                 let inner = self.lock();
-                inner.answered >= asked && inner.shards.are_quiet(since_ms, quiet_ms)
+                // A shard that has ended asks for a listing: those that follow it are not known before that is answered.
+                let listed = inner.answered >= asked && inner.answered == inner.asked;
+                listed && inner.shards.are_quiet(since_ms, quiet_ms)
             };
-            if quiet {
-                return Ok(());
+            if quiet || clock.monotonic_ms().saturating_sub(since_ms) >= wait_ms {
+                return Ok(quiet);
             }
             clock.sleep(Duration::from_millis(SOON_MS)).await;
         }

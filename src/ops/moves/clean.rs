@@ -104,7 +104,7 @@ impl Cleaner<'_> {
     }
 
     async fn delete(&self, writes: Vec<Write>, units: u64) -> Result<(), Halt> {
-        self.bucket.take(self.context, units).await;
+        self.bucket.take(self.context, units).await?;
         write(self.context, self.guard, &writes, GivenUp::IsHarmless).await
     }
 }

@@ -227,7 +227,8 @@ impl Copy<'_> {
         let (mut refusals, mut failures) = (0, 0);
         while !items.is_empty() {
             let place = self.gate.enter().await;
-            self.bucket.take(self.context, items.iter().map(units).sum()).await;
+            self.context.check()?;
+            self.bucket.take(self.context, items.iter().map(units).sum()).await?;
             let put = self.request(part, &items).await?;
             drop(place);
             match put {

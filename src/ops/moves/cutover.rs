@@ -4,10 +4,7 @@
 //! outcome is known; whatever goes wrong before FLIP ends in a source that is open again, or in the deadline, after
 //! which anybody opens it.
 
-use std::pin::pin;
 use std::time::Duration;
-
-use futures_util::future::{Either, select};
 
 use crate::domain::moves::event::Event;
 use crate::domain::moves::fence::{Shard, Shift};
@@ -20,7 +17,7 @@ use crate::ports::tenants::Written;
 use super::compare::compare;
 use super::context::Side;
 use super::driver::Driver;
-use super::fencing::Shards;
+use super::fencing::{Shards, numbers};
 use super::halt::Halt;
 use super::reconcile::{Round, reconcile, settle};
 
@@ -37,6 +34,14 @@ struct Before {
     target: Shards,
     from_us: u64,
     from_ms: i64,
+}
+
+/// How the draining ended, where nothing failed.
+pub(super) enum Drained {
+    /// The target has everything: what shows it, and the number of keys.
+    All(Proof, u64),
+    /// That could not be shown: why.
+    Not(&'static str),
 }
 
 /// How the sealed part ended, where nothing failed.
@@ -78,14 +83,16 @@ impl Driver<'_> {
     /// The sealed part, right after its intent was written down.
     pub(super) async fn sealed(&self) -> Result<Event, Halt> {
         let Some(before) = self.before().await? else { return self.settle().await };
-        if !self.seal(&before).await? {
-            return self.reopen("a shard of its fence could not be sealed".to_owned()).await;
-        }
-        let Some((proof, keys)) = self.drain().await? else {
-            return self.reopen("the streams were not read to their ends in time".to_owned()).await;
+        let (sealed, proof, keys) = match self.seal(&before).await? {
+            true => match self.drain().await? {
+                Drained::All(proof, keys) => {
+                    self.context.check()?;
+                    (self.flip(&before).await?, proof, keys)
+                }
+                Drained::Not(why) => (Sealed::Not(why.to_owned()), Proof::Notes, 0),
+            },
+            false => (Sealed::Not("a shard of its fence could not be sealed".to_owned()), Proof::Notes, 0),
         };
-        self.context.check()?;
-        let sealed = self.flip(&before).await?;
         match sealed {
             Sealed::Out => {
                 let clock = &self.context.world.clock;
@@ -108,7 +115,9 @@ impl Driver<'_> {
         let guarded = Shard::held(self.state.epoch, FenceMode::Guarded, self.context.hold());
         let open = Shard::free(self.state.epoch, FenceMode::Open);
         let ready = if has_notes { &guarded } else { &open };
-        if source.is_empty() || source.values().any(|shard| shard != ready) {
+        let incoming = Shard::held(self.state.target_epoch(), FenceMode::Incoming, self.context.hold());
+        let plan = self.context.plan;
+        if !are_all(&source, plan.source.shards, ready) || !are_all(&target, plan.target.shards, &incoming) {
             return Ok(None);
         }
         let clock = &self.context.world.clock;
@@ -140,36 +149,25 @@ impl Driver<'_> {
         Shard { deadline_ms: self.state.deadline_ms, ..shard }
     }
 
-    /// Ends at the deadline of this cutover.
-    async fn deadline(&self) {
-        let clock = &self.context.world.clock;
-        let left_ms = self.state.deadline_ms.unwrap_or(0).saturating_sub(clock.now_ms());
-        clock.sleep(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0))).await;
-    }
-
-    /// DRAIN: what is still dirty, and what shows that nothing else is. Gives the proof and the number of keys; none where
-    /// the deadline has passed.
-    async fn drain(&self) -> Result<Option<(Proof, u64)>, Halt> {
+    /// DRAIN: what is still dirty, and what shows that nothing else is.
+    async fn drain(&self) -> Result<Drained, Halt> {
         if self.context.plan.options.fence.has_notes() {
             self.notes.read(&self.context, &self.dirty).await?;
-            return Ok(Some((Proof::Notes, self.drain_dirty().await?)));
+            return Ok(Drained::All(Proof::Notes, self.drain_dirty().await?));
         }
         // Nobody writes any more after this. Not `wait_until`: a sealed source waits for nobody's orders.
         let wait_ms = self.lease_and_request_ms().unsigned_abs();
         self.context.world.clock.sleep(Duration::from_millis(wait_ms)).await;
-        if let Some(capture) = &self.capture {
-            let (quiet, deadline) = (pin!(capture.until_quiet(&self.context, QUIET_MS)), pin!(self.deadline()));
-            match select(quiet, deadline).await {
-                Either::Left((quiet, _)) => quiet?,
-                // Whoever writes may open the source again from now on: nothing is gained by waiting.
-                Either::Right(_) => return Ok(None),
-            }
+        if let Some(capture) = &self.capture
+            && !capture.until_quiet(&self.context, QUIET_MS, self.left_ms()).await?
+        {
+            return Ok(Drained::Not("the streams were not at their ends by the deadline"));
         }
         let keys = self.drain_dirty().await?;
         if !self.comparison_fits() {
-            return Ok(Some((Proof::Quiet, keys)));
+            return Ok(Drained::All(Proof::Quiet, keys));
         }
-        self.compare_under_seal(keys).await.map(Some)
+        self.compare_under_seal(keys).await
     }
 
     async fn drain_dirty(&self) -> Result<u64, Halt> {
@@ -190,22 +188,27 @@ impl Driver<'_> {
     /// Whether a comparison of everything fits into what is left of the budget, by how long the last one took.
     fn comparison_fits(&self) -> bool {
         let took_ms = self.compared_in_ms.load(std::sync::atomic::Ordering::SeqCst);
-        let left_ms = self.state.deadline_ms.unwrap_or(0) - self.context.world.clock.now_ms();
-        took_ms > 0 && i64::try_from(took_ms.saturating_mul(2)).is_ok_and(|needed_ms| needed_ms < left_ms)
+        took_ms > 0 && took_ms.saturating_mul(2) < self.left_ms()
     }
 
-    async fn compare_under_seal(&self, mut keys: u64) -> Result<(Proof, u64), Halt> {
+    /// Until the deadline, in milliseconds.
+    fn left_ms(&self) -> u64 {
+        let left_ms = self.state.deadline_ms.unwrap_or(0) - self.context.world.clock.now_ms();
+        u64::try_from(left_ms).unwrap_or(0)
+    }
+
+    pub(super) async fn compare_under_seal(&self, mut keys: u64) -> Result<Drained, Halt> {
         for _ in 0..2 {
             let compared = compare(&self.context, &self.meter).await?;
             if compared.equal {
-                return Ok((Proof::Compared, keys));
+                return Ok(Drained::All(Proof::Compared, keys));
             }
             compared.differing.into_iter().for_each(|(table, key)| {
                 self.dirty.mark(table, key);
             });
             keys += self.drain_dirty().await?;
         }
-        Ok((Proof::Quiet, keys))
+        Ok(Drained::Not("both sides still differed after what differed had been carried over"))
     }
 
     /// FLIP: the source first, or everything at once.
@@ -270,4 +273,9 @@ impl Driver<'_> {
         let has_notes = self.context.plan.options.fence.has_notes();
         Ok(Event::Flipped { gap, proof: if has_notes { Proof::Notes } else { Proof::Quiet } })
     }
+}
+
+/// Whether a fence has all the shards of the plan, and all that it has are like this one.
+fn are_all(there: &Shards, planned: u8, like: &Shard) -> bool {
+    numbers(there, planned).iter().all(|number| there.get(number) == Some(like))
 }

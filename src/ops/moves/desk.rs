@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::watch;
 
+use crate::domain::lock::ProcessId;
 use crate::domain::moves::event::{Entry, Event};
 use crate::domain::moves::machine::{Move, Stage};
 use crate::domain::moves::orders::Orders;
@@ -167,7 +168,9 @@ impl Mover<'_> {
         let progress = moves.ledger(id, "progress").await?.remove("progress");
         // What an older or newer version wrote there is of no use, and no error.
         let progress = progress.and_then(|body| serde_json::from_str(&body).ok());
-        Ok(Shown { state, journal, orders: moves.orders(id).await?, lease: moves.lease(id).await?, progress })
+        let is_gone = |process: &ProcessId| self.world.processes.is_gone(process);
+        let lease = moves.lease(id).await?.filter(|lease| !lease.process.as_ref().is_some_and(is_gone));
+        Ok(Shown { state, journal, orders: moves.orders(id).await?, lease, progress })
     }
 
     /// Moves under way, and up to `over` of those that are over, the latest first.

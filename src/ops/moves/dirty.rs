@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 
 use crate::domain::data::ItemKey;
 
@@ -28,12 +28,15 @@ pub(super) struct Dirty {
 
 #[derive(Default)]
 struct Inner {
-    /// Those to be taken, in the order in which they were marked.
-    waiting: IndexSet<TableKey>,
+    /// Those to be taken, in the order in which they were marked, each with whether the ledger has it, or is to have it, as
+    /// long as it waits.
+    waiting: IndexMap<TableKey, bool>,
     /// Those that were taken, until it is known how that ended.
     held: HashSet<TableKey>,
     /// A table of which a key did not fit.
     overflown: Option<usize>,
+    /// Whether a comparison is owed and has not begun: it finds what does not fit.
+    awaits_comparison: bool,
     /// Numbers of the ledger's chunks, all of whose keys were marked before.
     chunks: BTreeSet<u64>,
     next_chunk: u64,
@@ -52,7 +55,7 @@ impl Dirty {
             inner.next_chunk = inner.next_chunk.max(number + 1);
             inner.chunks.insert(number);
             // These were within the bound once, or were told to be beyond it.
-            inner.waiting.extend(keys);
+            inner.waiting.extend(keys.into_iter().map(|key| (key, true)));
         }
         Ok(dirty)
     }
@@ -61,17 +64,15 @@ impl Dirty {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Marks a key. False: it does not fit, and `take_overflow` will tell.
+    /// Marks a key. False: it does not fit, and `take_overflow` will tell, unless a comparison is to come anyway.
     pub(super) fn mark(&self, table: usize, key: ItemKey) -> bool {
-        let mut inner = self.lock();
-        let key = (table, key);
-        let fits = inner.waiting.len() < DIRTY_MAX || inner.waiting.contains(&key);
-        if fits {
-            inner.waiting.insert(key);
-        } else {
-            inner.overflown = Some(table);
-        }
-        fits
+        self.lock().mark((table, key)).is_some()
+    }
+
+    /// The same for a key that a stream has told of. True: it has to go to the ledger. That has it already where it has been
+    /// there since before it was taken last, so that a key that changes all the time does not fill it.
+    pub(super) fn capture(&self, table: usize, key: ItemKey) -> bool {
+        self.lock().mark((table, key)).is_some_and(|kept| !std::mem::replace(kept, true))
     }
 
     /// Number of keys that are dirty, those that are being carried over included.
@@ -83,7 +84,7 @@ impl Dirty {
     /// Whether a key is dirty, or being carried over.
     pub(super) fn contains(&self, key: &TableKey) -> bool {
         let inner = self.lock();
-        inner.waiting.contains(key) || inner.held.contains(key)
+        inner.waiting.contains_key(key) || inner.held.contains(key)
     }
 
     /// Takes up to `max` keys, those first that were marked first, and none that is being carried over: two writes of one key
@@ -96,8 +97,8 @@ impl Dirty {
         while taken.len() < max && looked > 0 {
             let next = looked.min(max - taken.len());
             looked -= next;
-            for key in inner.waiting.drain(..next) {
-                if inner.held.contains(&key) { busy.push(key) } else { taken.push(key) }
+            for (key, kept) in inner.waiting.drain(..next) {
+                if inner.held.contains(&key) { busy.push((key, kept)) } else { taken.push(key) }
             }
         }
         inner.waiting.extend(busy);
@@ -118,13 +119,19 @@ impl Dirty {
         let mut inner = self.lock();
         for key in keys {
             inner.held.remove(&key);
-            inner.waiting.insert(key);
+            inner.waiting.entry(key).or_insert(false);
         }
     }
 
     /// A table of which keys did not fit since this was asked last: a comparison of everything is owed.
     pub(super) fn take_overflow(&self) -> Option<usize> {
         self.lock().overflown.take()
+    }
+
+    /// Whether a comparison of everything is owed and has not begun: then keys that do not fit are no news. One that was told
+    /// for each of them would stop the copy again and again.
+    pub(super) fn await_comparison(&self, awaits: bool) {
+        self.lock().awaits_comparison = awaits;
     }
 
     /// Whether keys and positions go to the ledger, which they do not while the source is sealed. On at first.
@@ -171,6 +178,19 @@ impl Dirty {
         for number in numbers {
             inner.chunks.remove(number);
         }
+    }
+}
+
+impl Inner {
+    /// Marks a key; gives whether the ledger has it. None: it does not fit.
+    fn mark(&mut self, key: TableKey) -> Option<&mut bool> {
+        if self.waiting.len() >= DIRTY_MAX && !self.waiting.contains_key(&key) {
+            if !self.awaits_comparison {
+                self.overflown = Some(key.0);
+            }
+            return None;
+        }
+        Some(self.waiting.entry(key).or_insert(false))
     }
 }
 

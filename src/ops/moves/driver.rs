@@ -95,20 +95,24 @@ impl Driver<'_> {
     /// One step.
     async fn step(&mut self, step: Step) -> Result<(), Halt> {
         self.look().await?;
-        if step != Step::Settle {
+        // After a FLIP in several places nobody serves the tenant before LAND: no order puts that off.
+        if !matches!(step, Step::Settle | Step::Land) {
             self.context.check()?;
         }
         if self.context.hold().token != self.token {
             // A write was given up: what was sent with the token before must not count any more.
             self.take_hold().await?;
         }
-        if reads_streams(self.state.stage) && self.capture.is_none() {
+        // A source that is sealed does not wait for that.
+        if reads_streams(self.state.stage) && self.capture.is_none() && step != Step::Settle {
             self.open_capture(false).await?;
         }
         if step == Step::Capture {
             self.open_capture(true).await?;
             return self.note(Event::CaptureStarted).await;
         }
+        let compares = matches!(step, Step::Verify | Step::CutOver | Step::Settle);
+        self.dirty.await_comparison(self.state.owes_comparison && !compares);
         let (ended, halt) = self.beside(self.work(step)).await;
         let event = ended?;
         let sealed = matches!(event, Event::CutoverStarted { .. });
@@ -125,8 +129,9 @@ impl Driver<'_> {
         if !fresh {
             self.dirty = Dirty::load(&self.context).await?;
         }
-        self.capture = Some(Capture::open(&self.context, &self.dirty, from_ms, fresh).await?);
-        Ok(())
+        let capture = self.capture.insert(Capture::open(&self.context, &self.dirty, from_ms, fresh).await?);
+        // What was lost while nobody read is told before a step can be done without it.
+        if fresh { Ok(()) } else { capture.tell_gap(&self.context, &self.dirty) }
     }
 
     /// Does a piece of work with the streams, the orders and the progress beside it. Where one of those has a reason to end
@@ -298,3 +303,6 @@ fn failed(id: &str, halt: Halt) -> OpError {
             .hint(format!("`cellctl move watch {id}` follows it")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,6 +123,10 @@ impl Context<'_> {
         let wants = |shard: Option<&Shard>| match shard {
             Some(shard) if *shard == to => Want::Done,
             Some(shard) if shard.mode == FenceMode::Open && shard.epoch == epoch => Want::Change,
+            // An earlier mover's, which came late.
+            Some(shard) if shard.mode == FenceMode::Guarded && shard.epoch == epoch && self.may_take(shard) => {
+                Want::Change
+            }
             _ => Want::Refuse,
         };
         Ok(matches!(self.bring(Side::Source, &to, wants).await?, Brought::Done))
@@ -131,17 +135,17 @@ impl Context<'_> {
     /// The way back: every shard of the source OPEN, two epochs on; writers may have opened some already. None: the source
     /// has sent the tenant away.
     pub(super) async fn reopen_source(&self, epoch: u64) -> Result<Option<u64>, Halt> {
-        let (id, mine) = (&self.plan.id, self.hold().token);
+        let id = &self.plan.id;
         let next = epoch + 2;
         let to = Shard::free(next, FenceMode::Open);
         let wants = |shard: Option<&Shard>| match shard {
             Some(shard) if *shard == to => Want::Done,
             Some(shard) if shard.epoch != epoch || shard.mode == FenceMode::Out => Want::Refuse,
             Some(shard) if shard.mode == FenceMode::Open => Want::Change,
-            Some(shard) if shard.is_held_by(id) && shard.hold.as_ref().is_some_and(|hold| hold.token <= mine) => {
-                Want::Change
-            }
-            _ => Want::Refuse,
+            Some(shard) if self.may_take(shard) => Want::Change,
+            Some(_) => Want::Refuse,
+            // What is not there lets nobody write, and is no reason not to open the others.
+            None => Want::Done,
         };
         match self.bring(Side::Source, &to, wants).await? {
             Brought::Done => Ok(Some(next)),
@@ -150,6 +154,12 @@ impl Context<'_> {
             Brought::Refused(Some(shard)) if shard.epoch > epoch || shard.is_held_by(id) => Err(Halt::Lost),
             Brought::Refused(shard) => Err(self.in_the_way(Side::Source, shard.as_ref())),
         }
+    }
+
+    /// Whether this move holds a shard, by this mover or an earlier one.
+    fn may_take(&self, shard: &Shard) -> bool {
+        let mine = self.hold();
+        shard.hold.as_ref().is_some_and(|hold| hold.id == mine.id && hold.token <= mine.token)
     }
 
     /// Whether this move has sent the tenant away from the source.
@@ -165,8 +175,11 @@ impl Context<'_> {
         let id = &self.plan.id;
         let wants = |shard: Option<&Shard>| match shard {
             Some(shard) if shard.epoch == epoch && shard.mode != FenceMode::Incoming => Want::Done,
-            Some(shard) if shard.epoch > epoch => Want::Done,
-            Some(shard) if shard.mode == FenceMode::Incoming && shard.is_held_by(id) => Want::Change,
+            Some(shard) if shard.epoch > epoch && shard.mode != FenceMode::Incoming => Want::Done,
+            // That of another epoch is a later mover's: this one has slept through a reopening.
+            Some(shard) if shard.mode == FenceMode::Incoming && shard.epoch == epoch && shard.is_held_by(id) => {
+                Want::Change
+            }
             _ => Want::Refuse,
         };
         match self.bring(Side::Target, &to, wants).await? {
@@ -228,3 +241,6 @@ pub(super) fn numbers(there: &Shards, planned: u8) -> Vec<u8> {
     let beyond = there.keys().copied().filter(|number| *number >= planned);
     (0..planned).chain(beyond).collect()
 }
+
+#[cfg(test)]
+mod tests;

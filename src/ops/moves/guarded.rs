@@ -22,6 +22,7 @@ pub(super) struct Packer {
     full: Vec<Vec<Write>>,
     writes: Vec<Write>,
     bytes: usize,
+    all_bytes: usize,
 }
 
 impl Packer {
@@ -33,7 +34,13 @@ impl Packer {
             self.bytes = 0;
         }
         self.bytes += bytes;
+        self.all_bytes += bytes;
         self.writes.push(write);
+    }
+
+    /// Bytes of all that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.all_bytes
     }
 
     /// All transactions.

@@ -2,7 +2,7 @@
 
 use crate::domain::moves::machine::Trouble;
 use crate::ops::OpError;
-use crate::ports::CallError;
+use crate::ports::{CallError, CallErrorKind};
 
 /// Why a step was not done to its end. What it did so far is journalled, in the ledger, or can be done again.
 #[derive(Debug, Clone)]
@@ -29,8 +29,13 @@ pub(super) enum Halt {
 }
 
 impl From<CallError> for Halt {
+    /// What is gone does not come back by itself: a table that was deleted meanwhile, or a queue.
     fn from(error: CallError) -> Self {
-        Self::Failed(error.into())
+        let hint = "bring it back under the same name, a table from its point-in-time recovery";
+        match error.kind {
+            CallErrorKind::NotFound => Self::stuck("gone", error.to_string(), hint),
+            _ => Self::Failed(error.into()),
+        }
     }
 }
 

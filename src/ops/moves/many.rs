@@ -207,7 +207,12 @@ impl Queue {
         let all: Vec<_> = self.waiting.iter().map(|p| (p.plan.id.clone(), full(&p.plan))).collect();
         let new = all.into_iter().filter(|(id, _)| self.told.insert(id.clone()));
         new.filter_map(|(id, full)| Some((id, full?)))
-            .map(|(id, cell)| format!("move {id} waits: cell {cell} has as many moves under way as --per-cell allows"))
+            .map(|(id, cell)| {
+                format!(
+                    "move {id} waits: cell {cell} has as many moves under way as --per-cell allows; `cellctl move list` \
+                     shows them"
+                )
+            })
             .collect()
     }
 }

@@ -162,7 +162,7 @@ pub struct Shown {
     pub journal: Vec<Entry>,
     /// What was ordered.
     pub orders: Orders,
-    /// Who holds it.
+    /// Who holds it; none also where that process is seen to be gone.
     pub lease: Option<Lease>,
     /// Where it stood when its mover last said so.
     pub progress: Option<Progress>,

@@ -86,12 +86,15 @@ impl Bucket {
         Self { inner: Mutex::new(Level { units: f64::INFINITY, at_ms: now_ms }) }
     }
 
-    /// Waits until so many units may be used. The rate may change meanwhile.
-    pub(super) async fn take(&self, context: &Context<'_>, units: u64) {
+    /// Waits until so many units may be used. The rate may change meanwhile, and the wait may be long: what ends a step
+    /// ends it.
+    pub(super) async fn take(&self, context: &Context<'_>, units: u64) -> Result<(), Halt> {
         let clock = &context.world.clock;
         while let Some(wait_ms) = self.try_take(context.rate(), units, clock.monotonic_ms()) {
+            context.check()?;
             clock.sleep(Duration::from_millis(wait_ms.clamp(1, SLICE_MS))).await;
         }
+        Ok(())
     }
 
     /// Uses units, or says how long to wait, in milliseconds.

@@ -23,11 +23,13 @@ use super::ledger;
 use super::pace::patiently;
 use super::scan::CLOCK_OFF_MS;
 
-/// Keys that are read and written at a time, at least and at most: what one transaction takes beside its check.
-const KEYS: (usize, usize) = (10, WRITES_MAX);
-/// Bytes that they should have, about.
-const PART_BYTES: u64 = 2_000_000;
-/// So many times that are under way at once.
+/// Keys of a part: what one transaction takes beside its check.
+const PART_KEYS: usize = WRITES_MAX;
+/// Keys that are read at a time, since nobody knows how large they are before: of items of 400 KB, 10 MB.
+const READ_KEYS: usize = 25;
+/// From so many bytes on, what was read is written before more is.
+const PART_BYTES: usize = 2_000_000;
+/// Parts that are under way at once: all of them together hold 100 MB at the most.
 const AT_ONCE: usize = 8;
 /// Rounds in a row that may leave no less than the best before them, until the move is said not to converge.
 const ROUNDS_MAX: u32 = 8;
@@ -88,12 +90,11 @@ pub(super) async fn reconcile(
 /// Carries up to `max` keys over, several parts at a time; gives how many. After a failure no more is begun, and what is
 /// under way is finished: a write that is given up costs the fence's token.
 async fn carry(context: &Context<'_>, guard: &Guard, dirty: &Dirty, max: usize) -> Result<usize, Halt> {
-    let keys = keys_at_once(context);
     let (mut left, mut all) = (max, Ok(0));
     let mut parts = FuturesUnordered::new();
     loop {
         while all.is_ok() && parts.len() < AT_ONCE {
-            let Some(taken) = Taken::of(dirty, left.min(keys)) else { break };
+            let Some(taken) = Taken::of(dirty, left.min(PART_KEYS)) else { break };
             left -= taken.keys.len();
             parts.push(part(context, guard, taken));
         }
@@ -102,35 +103,43 @@ async fn carry(context: &Context<'_>, guard: &Guard, dirty: &Dirty, max: usize) 
     }
 }
 
-/// Fewer where items are large, so that all that are under way fit into memory.
-fn keys_at_once(context: &Context<'_>) -> usize {
-    let shapes = context.plan.tables.iter().map(|table| &table.shape);
-    let largest = shapes.map(|shape| shape.bytes_about / shape.items_about.max(1)).max().unwrap_or(0);
-    usize::try_from(PART_BYTES / largest.max(1)).unwrap_or(KEYS.1).clamp(KEYS.0, KEYS.1)
-}
-
 async fn part(context: &Context<'_>, guard: &Guard, taken: Taken<'_>) -> Result<usize, Halt> {
     context.check()?;
     let mut packer = Packer::default();
-    let mut by_table: BTreeMap<usize, Vec<ItemKey>> = BTreeMap::new();
-    for (table, key) in &taken.keys {
-        by_table.entry(*table).or_default().push(key.clone());
-    }
-    for (table, keys) in by_table {
-        // A table that the plan does not have is not moved.
-        let Some(plan) = context.plan.tables.get(table) else { continue };
-        let keys: Vec<ItemKey> = keys.into_iter().filter(|key| may_be_of(context, plan, key)).collect();
+    for (plan, keys) in reads(context, &taken.keys) {
         let source = context.table(Side::Source, plan);
-        let read = || context.world.data.get(&source, &plan.shape.key, &keys);
-        let mut found = if keys.is_empty() { BTreeMap::new() } else { patiently(context, read).await? };
+        let mut found = patiently(context, || context.world.data.get(&source, &plan.shape.key, &keys)).await?;
         for key in &keys {
             packer.add(write_of(context, plan, key, found.remove(key)));
         }
+        if packer.bytes() >= PART_BYTES {
+            write_all(context, guard, std::mem::take(&mut packer)).await?;
+        }
     }
+    write_all(context, guard, packer).await?;
+    Ok(taken.done())
+}
+
+async fn write_all(context: &Context<'_>, guard: &Guard, packer: Packer) -> Result<(), Halt> {
     for writes in packer.finish() {
         write(context, guard, &writes, GivenUp::Renews).await?;
     }
-    Ok(taken.done())
+    Ok(())
+}
+
+/// What of these keys is read at a time, by table. A table that the plan does not have is not moved.
+fn reads<'a>(context: &'a Context<'_>, keys: &[TableKey]) -> Vec<(&'a TablePlan, Vec<ItemKey>)> {
+    let mut by_table: BTreeMap<usize, Vec<ItemKey>> = BTreeMap::new();
+    for (table, key) in keys {
+        by_table.entry(*table).or_default().push(key.clone());
+    }
+    let mut reads = Vec::new();
+    for (table, keys) in by_table {
+        let Some(plan) = context.plan.tables.get(table) else { continue };
+        let keys: Vec<ItemKey> = keys.into_iter().filter(|key| may_be_of(context, plan, key)).collect();
+        reads.extend(keys.chunks(READ_KEYS).map(|keys| (plan, keys.to_vec())));
+    }
+    reads
 }
 
 /// Whether a key can be one of the tenant's, as far as keys tell.

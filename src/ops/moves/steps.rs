@@ -243,6 +243,7 @@ impl Driver<'_> {
         if self.context.is_target_closed(target_epoch).await? {
             return Ok(Event::Cleared { items: 0 });
         }
+        self.keep_only_copy().await?;
         self.context.hold_target(target_epoch).await?;
         let guard = self.context.incoming(target_epoch);
         let items = clean(&self.context, Side::Target, &guard, 0, &self.meter).await?;
@@ -250,11 +251,37 @@ impl Driver<'_> {
         Ok(Event::Cleared { items })
     }
 
+    /// Where a table of the source is gone, what was copied may be all that is left of it.
+    async fn keep_only_copy(&self) -> Result<(), Halt> {
+        if self.state.capture_from_ms.is_none() {
+            // Nothing was copied.
+            return Ok(());
+        }
+        for table in &self.context.plan.tables {
+            let source = self.context.table(Side::Source, table);
+            if self.context.world.data.shape(&source).await?.is_none() {
+                let (from, to) = (&self.context.plan.source.cell, &self.context.plan.target.cell);
+                return Err(Halt::stuck(
+                    "source-gone",
+                    format!(
+                        "table {} of cell {from} is gone; what was copied of it is kept in table {} of cell {to}",
+                        table.source, table.target
+                    ),
+                    "bring the table back under the same name, from its point-in-time recovery, or empty where nothing of \
+                     it is needed",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     async fn end_abort(&self) -> Result<Event, Halt> {
         // That of the source, which serves the tenant; where it cannot be told, the entry keeps its own.
         let shards = self.context.shards(Side::Source).await?;
         let epoch = shards.values().map(|shard| shard.epoch).max().unwrap_or(0);
         self.context.end_entry(&self.held, epoch, "move-aborted").await?;
+        // A reservation that came late has taken the target's fence; none comes any more.
+        self.context.close_target().await?;
         self.context.clear_ledger().await?;
         Ok(Event::Aborted)
     }

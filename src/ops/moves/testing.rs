@@ -1,6 +1,8 @@
 //! A small world for tests of the data plane: tables, streams and a ledger in memory, which fail when they are told to.
 //! Time is tokio's, which a test halts.
 
+mod control;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,31 +12,25 @@ use async_trait::async_trait;
 
 use super::MoveWorld;
 use super::context::Context;
-use crate::domain::audit::{Actor, Sealed};
+use crate::domain::audit::Actor;
 use crate::domain::data::find::Find;
 use crate::domain::data::shape::{KeyAttribute, KeySchema, StreamShape, TableShape};
 use crate::domain::data::{Item, ItemKey, Value};
 use crate::domain::definition::KeyType;
 use crate::domain::fleet::Place;
-use crate::domain::ids::{CellId, TenantId};
+use crate::domain::ids::CellId;
 use crate::domain::lock::{Lease, ProcessId};
 use crate::domain::moves::event::Entry;
-use crate::domain::moves::fence::{Guard, NOTES_FROM, Shard, Shift};
+use crate::domain::moves::fence::{Guard, Shard};
 use crate::domain::moves::orders::Orders;
-use crate::domain::moves::{End, MOVE_FORMAT, MoveId, Options, Plan, TablePlan};
+use crate::domain::moves::{End, MOVE_FORMAT, Options, Plan, TablePlan};
 use crate::domain::tenant::Entry as MapEntry;
-use crate::domain::tenant::change::Change as MapChange;
-use crate::domain::tenant::fence::FenceTable;
-use crate::domain::tenant::load::CellLoad;
 use crate::ops::event::{Event, Reporter};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::data::{
     ChangeStreams, From, ItemPage, Permit, Segment, ShardRead, Share, StreamShard, TableRef, TenantData, Write,
 };
-use crate::ports::moves::{
-    Appended, LedgerWrite, Message, MoveFences, Moves, Note, NotePage, QueueRef, Queues, Summary,
-};
-use crate::ports::tenants::{EntryPage, SeenLoads, TenantMap, Written};
+use crate::ports::moves::Note;
 use crate::ports::{CallError, CallErrorKind, Called, Clock, LeaseStore, Processes};
 
 /// Items of a page.
@@ -64,6 +60,11 @@ pub(super) struct Inner {
     /// Tokens of transactions, with what they have written.
     pub(super) tokens: BTreeMap<String, Vec<Write>>,
     pub(super) guard_holds: bool,
+    /// Shards by fence table and number.
+    pub(super) fences: BTreeMap<String, BTreeMap<u8, Shard>>,
+    pub(super) journal: Vec<Entry>,
+    pub(super) orders: Orders,
+    pub(super) entry: Option<MapEntry>,
     pub(super) calls: Vec<&'static str>,
     /// What people were told.
     pub(super) said: Vec<String>,
@@ -89,10 +90,10 @@ impl Permit for Always {
 /// A world, a plan and a lease.
 pub(super) struct Stage {
     pub(super) world: Arc<World>,
-    ports: MoveWorld,
+    pub(super) ports: MoveWorld,
     pub(super) plan: Plan,
-    lease: HeldLease,
-    stop: tokio::sync::watch::Receiver<bool>,
+    pub(super) lease: HeldLease,
+    pub(super) stop: tokio::sync::watch::Receiver<bool>,
 }
 
 impl Stage {
@@ -361,126 +362,6 @@ impl Processes for World {
     }
     fn is_gone(&self, _: &ProcessId) -> bool {
         false
-    }
-}
-
-#[async_trait]
-impl Moves for World {
-    async fn outputs(&self, _: &CellId) -> Called<BTreeMap<String, String>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn lease(&self, _: &MoveId) -> Called<Option<Lease>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn swap_lease(&self, _: &MoveId, _: Option<&Lease>, _: &Lease) -> Called<()> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn journal(&self, _: &MoveId) -> Called<Vec<Entry>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn append(&self, _: &MoveId, _: &Entry, _: &Summary, _: &Lease) -> Called<Appended> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn open(&self) -> Called<Vec<Summary>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn over(&self, _: u32) -> Called<Vec<Summary>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn orders(&self, _: &MoveId) -> Called<Orders> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn put_orders(&self, _: &MoveId, _: &Orders) -> Called<bool> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn put_ledger(&self, _: &MoveId, writes: &[LedgerWrite], _: &Lease) -> Called<bool> {
-        assert!(!writes.is_empty() && writes.len() <= crate::ports::moves::LEDGER_MAX);
-        if let Some((error, _)) = self.begin("put_ledger").await {
-            return Err(error);
-        }
-        let mut inner = self.lock();
-        for LedgerWrite { name, body } in writes.iter().cloned() {
-            match body {
-                Some(body) => _ = inner.ledger.insert(name, body),
-                None => _ = inner.ledger.remove(&name),
-            }
-        }
-        Ok(true)
-    }
-    async fn ledger(&self, _: &MoveId, prefix: &str) -> Called<BTreeMap<String, String>> {
-        let all = self.lock().ledger.clone();
-        Ok(all.into_iter().filter(|(name, _)| name.starts_with(prefix)).collect())
-    }
-}
-
-#[async_trait]
-impl MoveFences for World {
-    async fn shards(&self, _: &FenceTable, _: &TenantId) -> Called<BTreeMap<u8, Shard>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn shift(&self, _: &Shift) -> Called<bool> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn notes(&self, table: &FenceTable, _: &TenantId, after: u64) -> Called<NotePage> {
-        assert!(table.name == "cell-1-fences" && after >= NOTES_FROM - 1);
-        let inner = self.lock();
-        let mut rest = inner.notes.range(after + 1..).map(|(_, note)| note.clone());
-        let notes = rest.by_ref().take(2).collect();
-        Ok(NotePage { notes, more: rest.next().is_some() })
-    }
-    async fn forget(&self, _: &FenceTable, _: &TenantId, numbers: &[u64]) -> Called<()> {
-        let mut inner = self.lock();
-        for number in numbers {
-            inner.notes.remove(number);
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Queues for World {
-    async fn exists(&self, _: &QueueRef) -> Called<bool> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn receive(&self, _: &QueueRef, _: u32) -> Called<Vec<Message>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn send(&self, _: &QueueRef, _: &Message, _: &str) -> Called<()> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn delete(&self, _: &QueueRef, _: &Message) -> Called<()> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn put_back(&self, _: &QueueRef, _: &Message) -> Called<()> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn depth(&self, _: &QueueRef) -> Called<u64> {
-        Err(error(CallErrorKind::Other))
-    }
-}
-
-#[async_trait]
-impl TenantMap for World {
-    async fn entry(&self, _: &TenantId) -> Called<Option<MapEntry>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn entries(&self, _: &[TenantId]) -> Called<BTreeMap<TenantId, MapEntry>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn page(&self, _: u8, _: Option<&TenantId>, _: u32, _: Option<&CellId>) -> Called<EntryPage> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn seen_loads(&self) -> Called<SeenLoads> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn load(&self, _: &CellId) -> Called<Option<CellLoad>> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn write(&self, _: &[MapChange]) -> Called<Written> {
-        Err(error(CallErrorKind::Other))
-    }
-    async fn correct(&self, _: &CellLoad, _: i64, _: i64, _: &Sealed) -> Called<bool> {
-        Err(error(CallErrorKind::Other))
     }
 }
 

@@ -45,6 +45,13 @@ pub(super) async fn verify(
 ) -> Result<Verified, Halt> {
     let mut repaired = 0;
     let (mut least, mut vain) = (usize::MAX, 0);
+    if dirty.len() > 0 {
+        // Room for the keys of notes: where they did not fit, this is what comes next.
+        reconcile(context, target_epoch, dirty, Round::ALL).await?;
+        if let Some(notes) = notes {
+            notes.forget_done(context, dirty).await?;
+        }
+    }
     for passes in 1..=PASSES_MAX {
         context.check()?;
         let compared = compare(context, meter).await?;

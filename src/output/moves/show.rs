@@ -29,6 +29,7 @@ pub(super) fn head_on(shown: &Shown, now_ms: i64, terminal: Option<u16>, style: 
     let mut sheet = Sheet::default();
     sheet.line("move", plan.id.to_string());
     sheet.line("cells", format!("{} → {}", plan.source.cell, plan.target.cell));
+    sheet.line("began", time(plan.at_ms));
     sheet.line("stage", stage(state, style));
     sheet.line("epoch", epochs(state));
     sheet.line("so far", tally(state));
@@ -80,15 +81,16 @@ fn tally(state: &Move) -> String {
     let tally = &state.tally;
     let copied = format!("{} ({}) copied", many(tally.items, "item"), bytes(tally.bytes));
     let counts = [
-        (tally.keys, "reconciled"),
-        (tally.repaired, "repaired"),
-        (u64::from(tally.gaps), "gaps in the streams"),
-        (u64::from(tally.takeovers), "takeovers"),
-        (u64::from(tally.cutovers), "cutovers"),
-        (tally.messages, "messages carried over"),
-        (tally.cleaned, "items cleaned"),
+        (tally.keys, "key", " reconciled"),
+        (tally.repaired, "key", " repaired"),
+        (u64::from(tally.gaps), "gap", " in the streams"),
+        (u64::from(tally.takeovers), "takeover", ""),
+        (u64::from(tally.cutovers), "cutover", ""),
+        (tally.messages, "message", " carried over"),
+        (tally.cleaned, "item", " cleaned"),
     ];
-    let more = counts.into_iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
+    let more = counts.into_iter().filter(|(number, ..)| *number > 0);
+    let more = more.map(|(number, word, done)| format!("{}{done}", many(number, word)));
     [copied].into_iter().chain(more).collect::<Vec<_>>().join(", ")
 }
 
@@ -134,7 +136,7 @@ pub fn orders(orders: &Orders) -> String {
 pub fn next(shown: &Shown, now_ms: i64) -> String {
     let (state, id) = (&shown.state, &shown.state.plan.id);
     let plan = &state.plan;
-    let waits_for_cutover = plan.options.hold_cutover && state.stage == Stage::Verified && !shown.orders.cutover;
+    let waits_for_cutover = state.awaits_cutover() && !shown.orders.cutover;
     match (state.stage, &state.trouble) {
         (Stage::Completed, _) => format!("nothing; `cellctl move receipt {id}` shows the receipt"),
         (Stage::Aborted, _) => {

@@ -3,7 +3,7 @@
 use crate::domain::lock::Lease;
 use crate::domain::moves::estimate::Estimate;
 use crate::domain::moves::event::Event;
-use crate::domain::moves::machine::{Move, Trouble};
+use crate::domain::moves::machine::{Move, Stage, Trouble};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::receipt::{Gap, Proof};
 use crate::domain::moves::samples::{AT_MS, journal, plan, receipt, until_verified};
@@ -158,24 +158,25 @@ fn a_move_under_way_is_shown_with_its_timeline_and_what_to_do() {
     let wanted = "\
 move:    acme:12
 cells:   cell-1 → cell-3
+began:   2025-06-15 15:06:40 UTC
 stage:   verified
 epoch:   7 in cell-1; 8 in cell-3 once it is there
-so far:  1000 items (250.0 kB) copied, 15 reconciled
+so far:  1000 items (250.0 kB) copied, 15 keys reconciled
 now:     450 of about 1000 items, 112.0 kB, 120/s, 3 dirty, streams 1.2 s behind, writes would stop for 90 ms, 4 s left
 fence:   strict, writes stop for 5 s at the most
 held by: ann@desk since 2025-06-15 15:06:40 UTC
 orders:  at most 20 write units a second
 next:    it is under way: `cellctl move watch acme:12` follows it
 
-WHEN                     AFTER  WHAT             DETAIL                                             BY
-2025-06-15 15:06:40 UTC  0 ms   planned          cell-1 → cell-3, level strict                      ann@desk
-2025-06-15 15:06:41 UTC  1 s    reserved         room in cell-3 is taken, its fence is held         ann@desk
-2025-06-15 15:06:42 UTC  2 s    capture-started  changes are read from here on                      ann@desk
-2025-06-15 15:06:43 UTC  3 s    copied           1000 items, 250.0 kB                               ann@desk
-2025-06-15 15:06:44 UTC  4 s    barred           no bulk request counts any more; waited 0 ms       ann@desk
-2025-06-15 15:06:45 UTC  5 s    reconciled       15 keys in 2 rounds                                ann@desk
-2025-06-15 15:06:46 UTC  6 s    guarded          writers leave notes                                ann@desk
-2025-06-15 15:06:47 UTC  7 s    verified         both cells hold the same; 0 keys repaired, 1 pass  ann@desk
+AFTER  WHAT             DETAIL                                             WHEN                     BY
+0 ms   planned          cell-1 → cell-3, level strict                      2025-06-15 15:06:40 UTC  ann@desk
+1 s    reserved         room in cell-3 is taken, its fence is held         2025-06-15 15:06:41 UTC  ann@desk
+2 s    capture-started  changes are read from here on                      2025-06-15 15:06:42 UTC  ann@desk
+3 s    copied           1000 items, 250.0 kB                               2025-06-15 15:06:43 UTC  ann@desk
+4 s    barred           no bulk request counts any more; waited 0 ms       2025-06-15 15:06:44 UTC  ann@desk
+5 s    reconciled       15 keys in 2 rounds                                2025-06-15 15:06:45 UTC  ann@desk
+6 s    guarded          writers leave notes                                2025-06-15 15:06:46 UTC  ann@desk
+7 s    verified         both cells hold the same; 0 keys repaired, 1 pass  2025-06-15 15:06:47 UTC  ann@desk
 ";
     assert_eq!(show::show(&shown, AT_MS, PLAIN()), wanted);
 }
@@ -183,11 +184,15 @@ WHEN                     AFTER  WHAT             DETAIL                         
 #[test]
 fn what_to_do_next_follows_from_where_it_stands() {
     let next = |shown: &Shown| show::next(shown, AT_MS);
-    let mut held = shown(until_verified());
+    // Up to the step that waits for the order.
+    let mut held = shown(until_verified().into_iter().take(5).collect());
     assert_eq!(next(&held), "nobody carries it on: `cellctl move resume acme:12`");
     held.lease = Some(lease());
     held.state.plan.options.hold_cutover = true;
     assert_eq!(next(&held), "it waits: `cellctl move cutover acme:12` lets it cut over");
+    held.state.stage = Stage::Verified;
+    assert_eq!(next(&held), "it is under way: `cellctl move watch acme:12` follows it");
+    held.state.stage = Stage::Reconciled;
     held.orders.cutover = true;
     assert_eq!(next(&held), "it is under way: `cellctl move watch acme:12` follows it");
     assert_eq!(next(&shown(vec![Event::Reserved, Event::Paused])), "`cellctl move resume acme:12` goes on");

@@ -9,21 +9,21 @@ use crate::output::tenants::{time, visible};
 use super::receipt::{gap, proof};
 use super::units::{between, bytes, many, millis};
 
-/// What, and when, are always shown.
+/// What happened, its facts, and how long after the plan are always shown.
 const COLUMNS_MIN: usize = 3;
 
 /// A row for each entry, the first one first.
 pub(super) fn timeline(journal: &[Entry], state: &Move, style: Style) -> String {
     let rows = journal.iter().map(|entry| row(entry, state)).collect();
-    table_with(COLUMNS_MIN, &["when", "after", "what", "detail", "by"], rows, style)
+    table_with(COLUMNS_MIN, &["after", "what", "detail", "when", "by"], rows, style)
 }
 
 fn row(entry: &Entry, state: &Move) -> Vec<Field> {
     vec![
-        plain(time(entry.at_ms)),
         plain(between(state.plan.at_ms, entry.at_ms)),
         (entry.event.name().to_owned(), tone(&entry.event)),
         plain(detail(&entry.event, state)),
+        plain(time(entry.at_ms)),
         plain(visible(&entry.by)),
     ]
 }

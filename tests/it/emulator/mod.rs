@@ -15,6 +15,8 @@ mod large;
 mod lock;
 mod map;
 mod move_output;
+mod move_sealed;
+mod move_trouble;
 mod moves_data;
 mod moves_fences;
 mod moves_queues;

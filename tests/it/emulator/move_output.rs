@@ -84,8 +84,8 @@ async fn a_move_that_is_held_is_stopped_told_and_given_up() {
     let shop = one("move_orders").await;
     let line = ["tenant", "move", "acme", "--to", "cell-2", "--hold-cutover", "--yes"];
     let mut running = shop.start(&line, |_| {});
-    running.until_it_says(": verified").await;
-    shop.run(&["move", "list"]).await.exits(0).says("verified");
+    running.until_it_says(": reconciled").await;
+    shop.run(&["move", "list"]).await.exits(0).says("reconciled");
     shop.run(&["move", "show", "acme"]).await.exits(0).says("lets it cut over").says("tester@bench");
     shop.run(&["move", "throttle", "acme", "--rate", "5"]).await.exits(0).says("at most 5 write units a second");
     shop.run(&line).await.exits(6);
@@ -108,7 +108,7 @@ async fn a_move_that_is_paused_goes_on_when_it_is_resumed_and_let_cut_over() {
     let shop = one("move_pause").await;
     let line = ["tenant", "move", "acme", "--to", "cell-2", "--hold-cutover", "--yes"];
     let mut running = shop.start(&line, |_| {});
-    running.until_it_says(": verified").await;
+    running.until_it_says(": reconciled").await;
     shop.run(&["move", "pause", "acme"]).await.exits(0).says("paused");
     running.end().await.exits(10).says("somebody paused the move");
     let mut resumed = shop.start(&["move", "resume", "acme", "--yes"], |_| {});

@@ -163,7 +163,7 @@ async fn what_a_stream_no_longer_keeps_is_said_to_be_trimmed() {
 }
 
 #[tokio::test]
-async fn a_stream_that_was_turned_off_ends() {
+async fn a_stream_that_was_turned_off_counts_as_gone_and_its_shards_end() {
     let followed = follow("streamoff").await;
     followed.put("1", "acme").await;
     let shard = followed.shard().await;
@@ -173,8 +173,8 @@ async fn a_stream_that_was_turned_off_ends() {
     request.stream_specification(off).send().await.expect("turned off");
     let adapter = &followed.movable.adapter;
     assert_eq!(adapter.shape(&followed.table).await.expect("read").expect("is there").stream, None);
-    let shards = adapter.shards(&followed.table, &followed.stream).await.expect("read");
-    assert!(shards.iter().all(|shard| shard.closed), "{shards:?}");
+    let error = adapter.shards(&followed.table, &followed.stream).await.expect_err("says nothing of what changes");
+    assert_eq!((error.kind, error.message.as_str()), (CallErrorKind::NotFound, "it was turned off"));
     let (mut found, mut from, began) = (Vec::new(), From::Oldest, Instant::now());
     loop {
         assert!(began.elapsed() < WAIT_MAX, "the shard does not end");

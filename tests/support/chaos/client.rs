@@ -83,7 +83,7 @@ impl Client {
     async fn transaction(&mut self, at: usize, shard: u64, keys: &[Key], change: Change, fence: &Fence) -> Answer {
         let cell = &self.cells.pair[at];
         let request = self.cells.dynamodb.transact_write_items().transact_items(check(cell, shard, fence));
-        let noted = (fence.mode == "GUARDED").then(|| note(cell, self.random.u64(NOTES), keys));
+        let noted = (fence.mode == "GUARDED").then(|| note(cell, self.random.u64(NOTES), keys, now_ms()));
         let parts = noted.into_iter().chain(keys.iter().map(|key| part(cell, key, change)));
         let mut request = request;
         for part in parts {

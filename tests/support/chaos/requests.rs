@@ -10,6 +10,8 @@ use super::items::{Change, Item, Key, number, text};
 
 /// Numbers of notes.
 pub(crate) const NOTES: std::ops::Range<u64> = 1 << 20..1 << 53;
+/// For how long a note is kept that no mover takes away, in seconds.
+const NOTE_S: u64 = 30 * 24 * 3600;
 /// What an update does.
 const SET_VALUE: &str = "SET #value = :value";
 
@@ -44,13 +46,15 @@ pub(super) fn check(cell: &Cell, shard: u64, fence: &Fence) -> TransactWriteItem
 }
 
 /// The note for the mover.
-pub(super) fn note(cell: &Cell, number_of_note: u64, keys: &[Key]) -> TransactWriteItem {
+pub(super) fn note(cell: &Cell, number_of_note: u64, keys: &[Key], now_ms: u64) -> TransactWriteItem {
     let noted = |key: &Key| {
         let table = ("table".to_owned(), text(&cell.tables[key.table]));
         AttributeValue::M([table, ("key".to_owned(), AttributeValue::M(key.attributes()))].into())
     };
     let put = Put::builder().table_name(&cell.fences).set_item(Some(fence_key(number_of_note)));
-    let put = put.item("at", number(0)).item("keys", AttributeValue::L(keys.iter().map(noted).collect()));
+    let put = put
+        .item("expires", number(now_ms / 1000 + NOTE_S))
+        .item("keys", AttributeValue::L(keys.iter().map(noted).collect()));
     let put = put.condition_expression("attribute_not_exists(tenant)");
     TransactWriteItem::builder().put(complete(put.build())).build()
 }

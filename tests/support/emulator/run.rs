@@ -86,7 +86,7 @@ pub(super) fn clean(command: &mut Command, dir: &Path, home: &Path, endpoint: &s
 /// The program while it runs.
 pub(crate) struct Running {
     child: Child,
-    pub(crate) pid: Pid,
+    pid: Pid,
     stdout: JoinHandle<String>,
     stderr: Lines<BufReader<ChildStderr>>,
     said: String,
@@ -116,6 +116,12 @@ impl Running {
             self.said.push_str(&line);
             self.said.push('\n');
         }
+    }
+
+    /// Number of its process.
+    #[allow(dead_code, reason = "the benchmark of moves asks for it")]
+    pub(crate) fn pid(&self) -> String {
+        self.pid.as_raw_nonzero().to_string()
     }
 
     /// Waits for its end.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Capture;
 use crate::ops::moves::dirty::Dirty;
 use crate::ops::moves::halt::Halt;
-use crate::ops::moves::testing::{Stage, key, send};
+use crate::ops::moves::testing::{Hook, Stage, key, send};
 use crate::ports::CallErrorKind;
 use crate::ports::data::{Change, From, ShardRead, StreamShard};
 
@@ -133,9 +133,79 @@ async fn a_shard_that_ends_is_followed_by_its_child_and_quiet_waits_for_both() {
     let began_ms = context.world.clock.monotonic_ms();
     tokio::select! {
         halt = capture.run(&context, &dirty) => unreachable!("{halt:?}"),
-        quiet = send(capture.until_quiet(&context, 300)) => quiet.expect("no failure"),
+        quiet = send(capture.until_quiet(&context, 300, 60_000)) => assert!(quiet.expect("no failure")),
     }
     assert_eq!(dirty.len(), 4);
     let took_ms = context.world.clock.monotonic_ms() - began_ms;
     assert!((300..1_500).contains(&took_ms), "{took_ms}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn quiet_waits_for_what_follows_a_shard_that_ends_meanwhile() {
+    let stage = stage(vec![shard("a", false)]).await;
+    will_read(&stage, "a", vec![page(&[], Some("x")), page(&[], Some("y")), page(&[], None)]);
+    will_read(&stage, "b", vec![page(&[3], Some("z"))]);
+    let (context, dirty) = (stage.context(), Dirty::default());
+    let capture = Capture::open(&context, &dirty, now_ms(&stage), false).await.expect("no failure");
+    // The listing that is asked for at first does not have the one that follows; the next one does.
+    let next: Hook = Box::new(|inner| {
+        inner.shards = vec![shard("a", true), StreamShard { parent: Some("a".to_owned()), ..shard("b", false) }];
+    });
+    let first: Hook = Box::new(|inner| _ = inner.before.insert("shards", vec![next]));
+    stage.lock().before.insert("shards", vec![first]);
+    tokio::select! {
+        halt = capture.run(&context, &dirty) => unreachable!("{halt:?}"),
+        quiet = send(capture.until_quiet(&context, 300, 60_000)) => assert!(quiet.expect("no failure")),
+    }
+    assert_eq!(dirty.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn quiet_is_waited_for_no_longer_than_may_be() {
+    let stage = stage(vec![shard("a", false)]).await;
+    let busy = || ShardRead::Page {
+        changes: vec![Change { seq: "s".to_owned(), at_ms: i64::MAX / 2, key: None }; super::FULL],
+        next: Some("x".to_owned()),
+    };
+    will_read(&stage, "a", std::iter::repeat_with(busy).take(1_000).collect());
+    let (context, dirty) = (stage.context(), Dirty::default());
+    let capture = Capture::open(&context, &dirty, now_ms(&stage), false).await.expect("no failure");
+    let began_ms = context.world.clock.monotonic_ms();
+    tokio::select! {
+        halt = capture.run(&context, &dirty) => unreachable!("{halt:?}"),
+        quiet = send(capture.until_quiet(&context, 300, 500)) => assert!(!quiet.expect("no failure")),
+    }
+    assert!(context.world.clock.monotonic_ms() - began_ms < 600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_do_not_fit_are_told_of_once_and_kept_nowhere() {
+    let stage = stage(vec![shard("a", false)]).await;
+    let dirty = Dirty::default();
+    (0..super::DIRTY_MAX as u64).for_each(|number| assert!(dirty.mark(0, key(number + 1_000))));
+    let capture = Capture::open(&stage.context(), &dirty, now_ms(&stage), false).await.expect("no failure");
+    will_read(&stage, "a", vec![page(&[1], Some("x")), page(&[2], Some("x")), page(&[3], Some("x"))]);
+    assert!(matches!(capture_for(&stage, &capture, &dirty, 5_000).await, Some(Halt::Gap { .. })));
+    dirty.await_comparison(true);
+    assert!(capture_for(&stage, &capture, &dirty, 5_000).await.is_none());
+    assert_eq!(stage.lock().ledger.keys().filter(|name| name.starts_with("dirty/")).count(), 0);
+    // Once the comparison has begun it may have passed them by.
+    dirty.await_comparison(false);
+    will_read(&stage, "a", vec![page(&[4], Some("x"))]);
+    assert!(matches!(capture_for(&stage, &capture, &dirty, 5_000).await, Some(Halt::Gap { .. })));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_changes_all_the_time_is_stored_once_for_each_time_it_is_taken() {
+    let stage = stage(vec![shard("a", false)]).await;
+    let chunks = || stage.lock().ledger.keys().filter(|name| name.starts_with("dirty/")).count();
+    let dirty = Dirty::default();
+    let capture = Capture::open(&stage.context(), &dirty, now_ms(&stage), false).await.expect("no failure");
+    for (_, expected) in [(0, 1), (1, 2)] {
+        will_read(&stage, "a", std::iter::repeat_with(|| page(&[1], Some("x"))).take(300).collect());
+        assert!(capture_for(&stage, &capture, &dirty, 15_000).await.is_none());
+        assert_eq!((chunks(), dirty.len()), (expected, 1));
+        let taken = dirty.take(9);
+        dirty.done(&taken);
+    }
 }

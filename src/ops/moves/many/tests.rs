@@ -120,7 +120,8 @@ async fn a_move_waits_for_those_of_others_and_says_so_once() {
     let carry = async |planned: Planned| completed(&planned);
     let runs = drive(queue, stop, &Paused, look, carry, |text| told.borrow_mut().push(text)).await;
     assert_eq!((runs.len(), looks.into_inner().len()), (1, 0));
-    let wanted = "move acme:12 waits: cell b has as many moves under way as --per-cell allows";
+    let wanted =
+        "move acme:12 waits: cell b has as many moves under way as --per-cell allows; `cellctl move list` shows them";
     assert_eq!(told.into_inner(), [wanted]);
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::{Bucket, Gate, HALVE_MS, WAIT_MS, WIDTH, patiently, wait_ms};
 use crate::domain::moves::orders::Orders;
+use crate::ops::moves::halt::Halt;
 use crate::ops::moves::testing::{Stage, error};
 use crate::ports::{CallErrorKind, Called};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -69,13 +70,14 @@ async fn a_new_rate_is_heeded_while_one_waits() {
     let context = stage.context();
     let bucket = Bucket::new(context.world.clock.monotonic_ms());
     context.take_orders(Orders { rate: Some(1), ..Orders::default() });
-    bucket.take(&context, 1_000).await;
+    bucket.take(&context, 1_000).await.expect("nobody ends it");
     let began_ms = context.world.clock.monotonic_ms();
     let faster = async {
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         context.take_orders(Orders { rate: Some(10_000), ..Orders::default() });
     };
-    futures_util::join!(bucket.take(&context, 1), faster);
+    let (taken, ()) = futures_util::join!(bucket.take(&context, 1), faster);
+    taken.expect("nobody ends it");
     let took_ms = context.world.clock.monotonic_ms() - began_ms;
     assert!((2_000..3_000).contains(&took_ms), "{took_ms}");
 }
@@ -93,4 +95,21 @@ async fn only_what_may_pass_is_tried_again_and_not_for_ever() {
         assert!(patiently(&context, call).await.is_err());
         assert_eq!(calls.load(Ordering::Relaxed), tries, "{kind:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_units_ends_with_the_step() {
+    let stage = Stage::new().await;
+    let context = stage.context();
+    let bucket = Bucket::new(context.world.clock.monotonic_ms());
+    context.take_orders(Orders { rate: Some(1), ..Orders::default() });
+    bucket.take(&context, 10_000).await.expect("nobody ends it");
+    let began_ms = context.world.clock.monotonic_ms();
+    let pause = async {
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        context.take_orders(Orders { rate: Some(1), pause: true, ..Orders::default() });
+    };
+    let (taken, ()) = futures_util::join!(bucket.take(&context, 1), pause);
+    assert!(matches!(taken, Err(Halt::Paused)));
+    assert!(context.world.clock.monotonic_ms() - began_ms < 3_000);
 }

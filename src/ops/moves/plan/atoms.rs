@@ -1,7 +1,9 @@
 //! The tables and queues of a move: what both cells must have, and be like.
 
+use std::collections::BTreeSet;
+
 use crate::domain::data::find::Find;
-use crate::domain::data::shape::TableShape;
+use crate::domain::data::shape::{KeySchema, TableShape};
 use crate::domain::definition::{Table, TableTenant, TenantBy};
 use crate::domain::ids::CellId;
 use crate::domain::moves::{Plan, QueuePlan, TablePlan};
@@ -216,22 +218,37 @@ fn refuse_unlike(
     (source, ours): (&CellId, &TableShape),
     (target, theirs): (&CellId, &TableShape),
 ) -> Result<(), OpError> {
-    let what = if ours.key != theirs.key {
-        "another key"
+    let differs = if ours.key != theirs.key {
+        format!("has another key than that of cell {source}: {} instead of {}", names(&theirs.key), names(&ours.key))
     } else if check == SchemaCheck::Keys {
         return Ok(());
     } else if ours.indexes != theirs.indexes {
-        "other indexes"
+        let all: BTreeSet<&String> = ours.indexes.keys().chain(theirs.indexes.keys()).collect();
+        let unlike = all.into_iter().filter(|name| ours.indexes.get(*name) != theirs.indexes.get(*name));
+        let unlike: Vec<&str> = unlike.map(String::as_str).collect();
+        format!("has other indexes than that of cell {source}: they differ in {}", unlike.join(", "))
     } else if ours.time_to_live != theirs.time_to_live {
-        "another attribute for the time to live"
+        let of = |shape: &TableShape| shape.time_to_live.clone().unwrap_or_else(|| "none".to_owned());
+        format!(
+            "has another attribute for the time to live than that of cell {source}: {} instead of {}",
+            of(theirs),
+            of(ours)
+        )
     } else {
         return Ok(());
     };
     let hint = match check {
-        SchemaCheck::Exact if what != "another key" => {
+        SchemaCheck::Exact if ours.key == theirs.key => {
             "bring the cells' definitions together and apply them, or allow it with --schema-check keys"
         }
         _ => "bring the cells' definitions together and apply them; a key cannot be changed by a move",
     };
-    Err(refused(format!("table {name} of cell {target} has {what} than that of cell {source}"), hint))
+    Err(refused(format!("table {name} of cell {target} {differs}"), hint))
+}
+
+/// The attributes of a key, with their types.
+fn names(key: &KeySchema) -> String {
+    let attributes = [Some(&key.partition), key.sort.as_ref()].into_iter().flatten();
+    let attributes: Vec<String> = attributes.map(|one| format!("{} ({:?})", one.name, one.key_type)).collect();
+    attributes.join(" and ")
 }

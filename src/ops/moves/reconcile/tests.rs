@@ -199,3 +199,20 @@ async fn rounds_end_when_the_rest_fits_or_does_not_get_smaller() {
     assert!(matches!(ended, Err(Halt::Stuck(trouble)) if trouble.code == "not-converging"));
     assert!(settle(&context, 2, &dirty, 1_000).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn large_items_are_written_before_more_are_read() {
+    for (bytes, expected) in [
+        (10, vec!["get", "get", "get", "write_guarded"]),
+        (100_000, vec!["get", "write_guarded", "get", "write_guarded", "get", "write_guarded"]),
+    ] {
+        let stage = Stage::new().await;
+        let (context, dirty, text) = (stage.context(), Dirty::default(), "x".repeat(bytes));
+        for number in 0..70 {
+            stage.lock().put("source", number, &text);
+            dirty.mark(0, key(number));
+        }
+        assert_eq!(round(&context, &dirty).await.expect("no failure"), 70);
+        assert_eq!(stage.lock().calls, expected, "items of {bytes} bytes");
+    }
+}

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use super::{Verified, verify};
-use crate::domain::data::Value;
+use crate::domain::data::{ItemKey, Value};
 use crate::domain::moves::fence::NOTES_FROM;
 use crate::domain::moves::machine::Stage as At;
 use crate::ops::moves::context::Context;
-use crate::ops::moves::dirty::Dirty;
+use crate::ops::moves::dirty::{DIRTY_MAX, Dirty};
 use crate::ops::moves::halt::Halt;
 use crate::ops::moves::meter::Meter;
 use crate::ops::moves::notes::Notes;
-use crate::ops::moves::testing::{Stage, item, key, send};
+use crate::ops::moves::testing::{Inner, Stage, item, key, send};
 use crate::ports::moves::Note;
 
 /// Twenty items on both sides, of which the target has some otherwise.
@@ -79,24 +79,20 @@ async fn a_record_that_comes_late_explains_a_difference() {
     assert_same(&stage);
 }
 
+/// Writes on the target before each read, for ever.
+fn spoil(inner: &mut Inner) {
+    let mut item = item(3, "b");
+    item.0.insert("more".to_owned(), Value::Null);
+    inner.table("target").insert(key(3), item);
+    inner.before.insert("page", vec![Box::new(spoil)]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn something_else_that_writes_there_stops_the_move() {
     let stage = stage(&[]).await;
     let (context, dirty) = (stage.context(), Dirty::default());
-    let other = async {
-        loop {
-            let mut item = item(3, "b");
-            item.0.insert("more".to_owned(), Value::Null);
-            stage.lock().table("target").insert(key(3), item);
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    // In this order, so that it writes after each repair and before what is read next.
-    let ended = tokio::select! {
-        biased;
-        () = other => unreachable!("it writes for ever"),
-        ended = check(&context, &dirty, None) => ended,
-    };
+    spoil(&mut stage.lock());
+    let ended = check(&context, &dirty, None).await;
     assert!(matches!(ended, Err(Halt::Stuck(trouble)) if trouble.code == "mismatch"));
 }
 
@@ -116,4 +112,20 @@ async fn a_note_is_kept_until_its_keys_were_carried_over() {
     dirty.done(&taken);
     notes.forget_done(&context, &dirty).await.expect("no failure");
     assert!((3..5).contains(&stage.lock().notes.len()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn notes_that_did_not_fit_are_read_once_there_is_room() {
+    let stage = stage(&[]).await;
+    let (context, dirty, notes) = (stage.context(), Dirty::default(), Notes::default());
+    // They are of another tenant, so that they go without being read.
+    let partition = Value::S("other".to_owned());
+    (0..DIRTY_MAX as u64).for_each(|number| {
+        assert!(dirty.mark(0, ItemKey { partition: partition.clone(), ..key(number) }));
+    });
+    let names = &stage.plan.tables[0].shape.key;
+    let keys = vec![("source".to_owned(), names.attributes(&key(3)))];
+    stage.lock().notes.insert(NOTES_FROM + 1, Note { number: NOTES_FROM + 1, keys });
+    assert_eq!(check(&context, &dirty, Some(&notes)).await.expect("no failure"), (0, 1));
+    assert_eq!((dirty.len(), stage.lock().notes.len()), (0, 0));
 }
