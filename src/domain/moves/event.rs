@@ -78,11 +78,17 @@ pub enum Event {
         repaired: u64,
         /// Passes that it took.
         passes: u32,
+        /// Keys that were reconciled meanwhile, the repaired ones included.
+        #[serde(default)]
+        keys: u64,
     },
     /// The source is about to be sealed.
     CutoverStarted {
         /// The deadline, in milliseconds since 1970.
         deadline_ms: i64,
+        /// Keys that were reconciled right before.
+        #[serde(default)]
+        keys: u64,
     },
     /// The source is open again.
     Reopened {
@@ -182,7 +188,7 @@ impl Event {
             Self::Copied { items, bytes } => Some(format!("{items} items, {bytes} bytes")),
             Self::Barred { waited_ms } if *waited_ms > 0 => Some(format!("after {waited_ms} ms")),
             Self::Reconciled { rounds, keys } => Some(format!("{keys} keys in {rounds} rounds")),
-            Self::Verified { tables, repaired, passes } => {
+            Self::Verified { tables, repaired, passes, .. } => {
                 let items: u64 = tables.iter().map(|table| table.items).sum();
                 Some(format!("{items} items equal, {repaired} repaired, {passes} passes"))
             }

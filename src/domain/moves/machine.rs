@@ -334,12 +334,14 @@ impl Move {
             }
             Event::Copied { items, bytes } => (tally.items, tally.bytes) = (*items, *bytes),
             Event::Reconciled { keys, .. } => tally.keys += keys,
-            Event::Verified { tables, repaired, .. } => {
+            Event::Verified { tables, repaired, keys, .. } => {
+                tally.keys += keys;
                 self.owes_comparison = false;
                 tally.tables.clone_from(tables);
                 tally.repaired += repaired;
             }
-            Event::CutoverStarted { deadline_ms } => {
+            Event::CutoverStarted { deadline_ms, keys } => {
+                tally.keys += keys;
                 self.deadline_ms = Some(*deadline_ms);
                 self.tries += 1;
                 tally.cutovers += 1;

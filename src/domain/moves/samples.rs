@@ -112,6 +112,6 @@ pub(crate) fn until_verified() -> Vec<Event> {
         Event::Barred { waited_ms: 0 },
         Event::Reconciled { rounds: 2, keys: 15 },
         Event::Guarded,
-        Event::Verified { tables: vec![digest()], repaired: 0, passes: 1 },
+        Event::Verified { tables: vec![digest()], repaired: 0, passes: 1, keys: 0 },
     ]
 }

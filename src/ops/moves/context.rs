@@ -43,6 +43,8 @@ pub(super) struct Context<'a> {
     changes: AtomicU64,
     /// Number of guarded writes so far, for their tokens.
     writes: AtomicU64,
+    /// Keys reconciled since somebody asked last.
+    reconciled: AtomicU64,
     /// Until when a bulk request of this mover may count that nobody has seen answered.
     doubt_until_ms: AtomicI64,
     /// What people have ordered, as it was read last.
@@ -70,6 +72,7 @@ impl<'a> Context<'a> {
             permit,
             changes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            reconciled: AtomicU64::new(0),
             doubt_until_ms: AtomicI64::new(0),
             orders: Mutex::default(),
             cancelled: AtomicBool::new(false),
@@ -113,6 +116,16 @@ impl<'a> Context<'a> {
     /// there is none. Who gives the lease back before that has to say so in the journal, or let it run out instead.
     pub(super) fn doubt_until_ms(&self) -> i64 {
         self.doubt_until_ms.load(Ordering::SeqCst)
+    }
+
+    /// Counts keys that were reconciled.
+    pub(super) fn count_reconciled(&self, keys: u64) {
+        self.reconciled.fetch_add(keys, Ordering::Relaxed);
+    }
+
+    /// How many those are since this was asked last.
+    pub(super) fn take_reconciled(&self) -> u64 {
+        self.reconciled.swap(0, Ordering::Relaxed)
     }
 
     /// One end of the move.

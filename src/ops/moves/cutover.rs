@@ -77,7 +77,7 @@ impl Driver<'_> {
         let wait_ms = if options.fence.has_notes() { 0 } else { self.lease_and_request_ms() };
         let gap_ms = i64::try_from(options.write_gap_max_ms).unwrap_or(i64::MAX / 2);
         let deadline_ms = self.context.world.clock.now_ms().saturating_add(wait_ms).saturating_add(gap_ms);
-        Ok(Event::CutoverStarted { deadline_ms })
+        Ok(Event::CutoverStarted { deadline_ms, keys: self.context.take_reconciled() })
     }
 
     /// The sealed part, right after its intent was written down.
@@ -98,6 +98,7 @@ impl Driver<'_> {
                 let clock = &self.context.world.clock;
                 let length_us = clock.monotonic_us().saturating_sub(before.from_us);
                 let gap = Gap { from_ms: before.from_ms, to_ms: clock.now_ms(), length_us, keys };
+                self.context.take_reconciled();
                 Ok(Event::Flipped { gap, proof })
             }
             Sealed::Not(why) => self.reopen(why).await,

@@ -78,6 +78,7 @@ pub(super) async fn reconcile(
     let (chunks, all) = (dirty.chunks(), dirty.len());
     let guard = context.incoming(target_epoch);
     let keys = carry(context, &guard, dirty, all.min(round.keys_max)).await?;
+    context.count_reconciled(keys as u64);
     if keys >= all && dirty.is_durable() && !chunks.is_empty() {
         ledger::delete_chunks(context, &chunks).await?;
         dirty.chunks_gone(&chunks);

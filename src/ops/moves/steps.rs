@@ -78,6 +78,7 @@ impl Driver<'_> {
         let budget_ms = self.context.plan.options.write_gap_max_ms / 2;
         let settled = settle(&self.context, target_epoch, &self.dirty, budget_ms).await?;
         self.meter.set_gap(Some(settled.gap_ms));
+        self.context.take_reconciled();
         Ok(Event::Reconciled { rounds: settled.rounds, keys: settled.keys })
     }
 
@@ -132,7 +133,8 @@ impl Driver<'_> {
         let verified = verify(&self.context, self.state.target_epoch(), &self.dirty, notes, &self.meter).await?;
         let took_ms = self.context.world.clock.monotonic_ms().saturating_sub(began_ms);
         self.compared_in_ms.store(took_ms.max(1) / u64::from(verified.passes.max(1)) + 1, Ordering::SeqCst);
-        Ok(Event::Verified { tables: verified.tables, repaired: verified.repaired, passes: verified.passes })
+        let keys = self.context.take_reconciled();
+        Ok(Event::Verified { tables: verified.tables, repaired: verified.repaired, passes: verified.passes, keys })
     }
 
     async fn land(&self) -> Result<Event, Halt> {

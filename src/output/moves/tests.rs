@@ -203,7 +203,8 @@ fn what_to_do_next_follows_from_where_it_stands() {
     assert_eq!(next(&before), wanted);
     assert!(show::head(&before, AT_MS, PLAIN()).contains("stage:   reserved, stuck\n"));
     let gap = Gap { from_ms: 0, to_ms: 1, length_us: 1_000, keys: 0 };
-    let flip = [Event::CutoverStarted { deadline_ms: AT_MS }, Event::Flipped { gap, proof: Proof::Notes }, stuck];
+    let flip =
+        [Event::CutoverStarted { deadline_ms: AT_MS, keys: 0 }, Event::Flipped { gap, proof: Proof::Notes }, stuck];
     let after = shown(until_verified().into_iter().chain(flip).collect());
     assert_eq!(next(&after), "stop the writer; then `cellctl move resume acme:12`");
     assert!(show::head(&after, AT_MS, PLAIN()).contains("epoch:   8 in cell-3; it was 7 in cell-1\n"));

@@ -57,7 +57,7 @@ fn detail(event: &Event, state: &Move) -> String {
         Event::Verified { repaired, passes, .. } => {
             format!("both cells hold the same; {} repaired, {}", many(*repaired, "key"), passes_in_words(*passes))
         }
-        Event::CutoverStarted { deadline_ms } => format!("{source} is sealed until {}", time(*deadline_ms)),
+        Event::CutoverStarted { deadline_ms, .. } => format!("{source} is sealed until {}", time(*deadline_ms)),
         Event::Reopened { epoch, why } => format!("{source} is open again, at epoch {epoch}: {}", visible(why)),
         Event::Flipped { gap: length, proof: shown } => format!("{}; {}", gap(length), proof(*shown)),
         Event::Landed => format!("{target} serves the tenant, and the map says so"),
