@@ -83,17 +83,15 @@ impl Driver<'_> {
     /// The sealed part, right after its intent was written down.
     pub(super) async fn sealed(&self) -> Result<Event, Halt> {
         let Some(before) = self.before().await? else { return self.settle().await };
-        let (sealed, proof, keys) = match self.seal(&before).await? {
-            true => match self.drain().await? {
-                Drained::All(proof, keys) => {
-                    self.context.check()?;
-                    (self.flip(&before).await?, proof, keys)
-                }
-                Drained::Not(why) => (Sealed::Not(why.to_owned()), Proof::Notes, 0),
-            },
-            false => (Sealed::Not("a shard of its fence could not be sealed".to_owned()), Proof::Notes, 0),
+        if !self.seal(&before).await? {
+            return self.reopen("a shard of its fence could not be sealed".to_owned()).await;
+        }
+        let (proof, keys) = match self.drain().await? {
+            Drained::All(proof, keys) => (proof, keys),
+            Drained::Not(why) => return self.reopen(why.to_owned()).await,
         };
-        match sealed {
+        self.context.check()?;
+        match self.flip(&before).await? {
             Sealed::Out => {
                 let clock = &self.context.world.clock;
                 let length_us = clock.monotonic_us().saturating_sub(before.from_us);

@@ -22,7 +22,7 @@ pub(super) struct Packer {
     full: Vec<Vec<Write>>,
     writes: Vec<Write>,
     bytes: usize,
-    all_bytes: usize,
+    bytes_in_all: usize,
 }
 
 impl Packer {
@@ -34,13 +34,13 @@ impl Packer {
             self.bytes = 0;
         }
         self.bytes += bytes;
-        self.all_bytes += bytes;
+        self.bytes_in_all += bytes;
         self.writes.push(write);
     }
 
     /// Bytes of all that it holds.
-    pub(super) fn bytes(&self) -> usize {
-        self.all_bytes
+    pub(super) fn bytes_in_all(&self) -> usize {
+        self.bytes_in_all
     }
 
     /// All transactions.

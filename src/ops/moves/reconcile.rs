@@ -113,7 +113,7 @@ async fn part(context: &Context<'_>, guard: &Guard, taken: Taken<'_>) -> Result<
         for key in &keys {
             packer.add(write_of(context, plan, key, found.remove(key)));
         }
-        if packer.bytes() >= PART_BYTES {
+        if packer.bytes_in_all() >= PART_BYTES {
             write_all(context, guard, std::mem::take(&mut packer)).await?;
         }
     }

@@ -141,8 +141,7 @@ fn may_follow(was: &Shard, now: &Shard) -> bool {
     use FenceMode::{Closed, Guarded, Incoming, Open, Out, Sealed};
     let same = now.epoch == was.epoch;
     match (was.mode, now.mode) {
-        (Open, Guarded | Sealed) | (Guarded, Sealed | Guarded) | (Sealed, Sealed) => same,
-        (Incoming, Open | Closed) | (Out, Out) => same,
+        (Open | Guarded, Guarded | Sealed) | (Sealed, Sealed) | (Incoming, Open | Closed) | (Out, Out) => same,
         // After the source was reopened the target is to open with a higher epoch; and a mover
         // that died while it gave the move up may have closed the fence already: the next one does it again.
         (Incoming | Closed, Incoming) => now.epoch >= was.epoch,

@@ -47,7 +47,7 @@ async fn a_guard_of_a_later_mover_or_of_another_move_stands() {
 async fn a_target_that_a_later_mover_holds_for_another_epoch_is_not_opened() {
     let stage = Stage::new().await;
     let there = Shard::held(4, FenceMode::Incoming, stage.context().hold());
-    set(&stage, TARGET, &[there.clone()]);
+    set(&stage, TARGET, std::slice::from_ref(&there));
     assert!(matches!(stage.context().open_target(2).await, Err(Halt::Stuck(_))));
     assert_eq!(shards(&stage, TARGET), [there]);
 }

@@ -97,7 +97,9 @@ impl MoveFences for World {
     }
     async fn forget(&self, _: &FenceTable, _: &TenantId, numbers: &[u64]) -> Called<()> {
         let mut inner = self.lock();
-        numbers.iter().for_each(|number| _ = inner.notes.remove(number));
+        for number in numbers {
+            inner.notes.remove(number);
+        }
         Ok(())
     }
 }
