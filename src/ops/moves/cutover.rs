@@ -83,15 +83,16 @@ impl Driver<'_> {
     /// The sealed part, right after its intent was written down.
     pub(super) async fn sealed(&self) -> Result<Event, Halt> {
         let Some(before) = self.before().await? else { return self.settle().await };
-        let (sealed, proof, keys) = match self.seal(&before).await? {
-            true => match self.drain().await? {
+        let (sealed, proof, keys) = if self.seal(&before).await? {
+            match self.drain().await? {
                 Drained::All(proof, keys) => {
                     self.context.check()?;
                     (self.flip(&before).await?, proof, keys)
                 }
                 Drained::Not(why) => (Sealed::Not(why.to_owned()), Proof::Notes, 0),
-            },
-            false => (Sealed::Not("a shard of its fence could not be sealed".to_owned()), Proof::Notes, 0),
+            }
+        } else {
+            (Sealed::Not("a shard of its fence could not be sealed".to_owned()), Proof::Notes, 0)
         };
         match sealed {
             Sealed::Out => {

@@ -39,7 +39,7 @@ impl Packer {
     }
 
     /// Bytes of all that it holds.
-    pub(super) fn bytes(&self) -> usize {
+    pub(super) fn all_bytes(&self) -> usize {
         self.all_bytes
     }
 

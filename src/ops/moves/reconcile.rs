@@ -112,7 +112,7 @@ async fn part(context: &Context<'_>, guard: &Guard, taken: Taken<'_>) -> Result<
         for key in &keys {
             packer.add(write_of(context, plan, key, found.remove(key)));
         }
-        if packer.bytes() >= PART_BYTES {
+        if packer.all_bytes() >= PART_BYTES {
             write_all(context, guard, std::mem::take(&mut packer)).await?;
         }
     }
