@@ -323,10 +323,14 @@ impl Move {
         let tally = &mut self.tally;
         match event {
             Event::TakenOver { bulk_until_ms } => {
-                self.bulk_until_ms = self.bulk_until_ms.max(*bulk_until_ms);
+                // Past the barrier no mover sends any.
+                if self.stage.is_bulk() {
+                    self.bulk_until_ms = self.bulk_until_ms.max(*bulk_until_ms);
+                }
                 tally.takeovers += 1;
                 self.tries = 0;
             }
+            Event::Barred { .. } => self.bulk_until_ms = 0,
             Event::CaptureStarted => self.capture_from_ms = Some(at_ms),
             Event::GapFound { .. } => {
                 self.owes_comparison = true;
@@ -366,7 +370,6 @@ impl Move {
             Event::Resumed => (self.paused, self.trouble, self.tries) = (false, None, 0),
             Event::Planned { .. }
             | Event::Reserved
-            | Event::Barred { .. }
             | Event::Guarded
             | Event::Landed
             | Event::Soaked

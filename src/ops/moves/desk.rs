@@ -126,7 +126,7 @@ impl Mover<'_> {
 
     async fn take(&self, id: &MoveId) -> Result<HeldLease, OpError> {
         let store: Arc<dyn LeaseStore> = Arc::new(MoveLease { moves: self.world.moves.clone(), id: id.clone() });
-        let claim = Claim { actor: self.actor.clone(), purpose: format!("the move {id}") };
+        let claim = Claim { actor: self.actor.clone(), purpose: "carrying it on".to_owned() };
         HeldLease::take_over(store, self.world.clock.clone(), &claim, Some(self.world.processes.as_ref())).await
     }
 

@@ -26,6 +26,11 @@ const EMPTY_READS: u32 = 3;
 /// Messages of others that one pass may meet before it gives up.
 const FOREIGN_MAX: usize = 10_000;
 
+/// Messages of one pass at the most. What keeps coming is carried over by the passes that follow.
+const MESSAGES_MAX: usize = 100_000;
+/// Attributes that a message may have (SQS developer guide, "Amazon SQS message metadata").
+const ATTRIBUTES_MAX: usize = 10;
+
 impl Context<'_> {
     /// Carries over what is there now; gives how many messages that were.
     pub(super) async fn move_messages(&self) -> Result<u64, Halt> {
@@ -48,7 +53,7 @@ impl Context<'_> {
         let queues = &self.world.queues;
         let (mut carried, mut idle) = (0, 0);
         let (mut foreign, mut seen): (Vec<Message>, BTreeSet<String>) = (Vec::new(), BTreeSet::new());
-        while idle < EMPTY_READS && foreign.len() < FOREIGN_MAX {
+        while idle < EMPTY_READS && foreign.len() < FOREIGN_MAX && seen.len() < MESSAGES_MAX {
             self.check()?;
             let before = seen.len();
             for message in queues.receive(queue, HIDDEN_S).await? {
@@ -94,6 +99,9 @@ fn carried_over(mut message: Message) -> (String, Message) {
     if let Some((_, group)) = message.attributes.remove(GROUP) {
         message.group = Some(group);
     }
-    message.attributes.insert(ORIGIN.to_owned(), ("String".to_owned(), origin.clone()));
+    // A dead letter that has as many as it may goes without: nobody consumes it but by hand.
+    if message.attributes.len() + message.binary.len() < ATTRIBUTES_MAX {
+        message.attributes.insert(ORIGIN.to_owned(), ("String".to_owned(), origin.clone()));
+    }
     (origin, message)
 }
