@@ -51,7 +51,9 @@ async fn gaps(name: &str, items: usize, moves: usize) -> (f64, f64) {
     };
     let writers = futures_util::future::join_all((0..WRITERS).map(|n| write(&stand, n, stopped.clone())));
     let ((), all) = tokio::join!(work, writers);
-    all.into_iter().for_each(|mut one| writes.append(&mut one));
+    for mut one in all {
+        writes.append(&mut one);
+    }
     let (gap, write) = (median(&mut gaps), median(&mut writes));
     println!("  {items} items: gaps {gaps:.1?} ms, median single write {write:.2} ms of {}", writes.len());
     (gap, write)

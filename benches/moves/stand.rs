@@ -16,7 +16,7 @@ pub(crate) const BATCH: usize = 25;
 /// Batches under way while a table is filled.
 const FILLING: usize = 8;
 /// The longest that a move may take.
-const MOVE_MAX: Duration = Duration::from_secs(3_600);
+const MOVE_MAX: Duration = Duration::from_hours(1);
 
 /// A move that was done.
 pub(crate) struct Moved {
