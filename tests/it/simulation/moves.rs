@@ -70,6 +70,15 @@ fn one_seed() {
     assert!(outcome.broken.is_empty(), "seed {seed}: {:#?}", outcome.broken);
 }
 
+/// Seeds that showed a fault of the engine once, as long as the schedules are drawn as they were then.
+#[test]
+fn seeds_that_once_failed_pass() {
+    for seed in [1_080, 1_547, 2_452, 2_806, 110_670, 124_884] {
+        let outcome = run_seed(seed);
+        assert!(outcome.broken.is_empty(), "seed {seed}: {:#?}", outcome.broken);
+    }
+}
+
 #[test]
 fn the_same_seed_is_the_same_schedule() {
     for seed in 0..40 {
