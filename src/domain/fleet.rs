@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::definition::CellSpec;
+use super::definition::{CellSpec, RolloutSpec};
 use super::ids::{AccountId, CellId, FleetName, Region, Residency, StackName, TemplateName};
 
 /// Name of a fleet's control table.
@@ -35,6 +35,8 @@ pub struct Fleet {
     pub concurrency: Option<u32>,
     /// Failed cells after which an apply starts no more; 0 when absent.
     pub max_failures: Option<u32>,
+    /// How changes are brought to it.
+    pub rollout: RolloutSpec,
     /// Sets of Regions that tenants may ask for.
     pub residency: BTreeMap<Residency, BTreeSet<Region>>,
     /// The cells, in the order of their names.

@@ -16,6 +16,7 @@ pub mod moves;
 pub mod plan;
 pub mod rate;
 pub mod record;
+pub mod rollout;
 pub mod secrets;
 pub mod select;
 pub mod snapshot;

@@ -8,6 +8,10 @@ use crate::domain::ids::CellId;
 use crate::domain::moves::MoveId;
 use crate::domain::moves::machine::Stage;
 use crate::domain::plan::Action;
+use crate::domain::rollout::RolloutId;
+use crate::domain::rollout::event::Event as RolloutEvent;
+
+use super::rollout::Progress as RolloutProgress;
 
 /// How the work on one cell ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -123,6 +127,20 @@ pub enum Event {
     MoveLetGo {
         /// The move.
         id: MoveId,
+    },
+    /// A rollout has written an entry of its journal.
+    RolloutStepped {
+        /// The rollout.
+        id: RolloutId,
+        /// The name of the wave that it is about, where it is about one.
+        wave: Option<String>,
+        /// What happened.
+        what: Box<RolloutEvent>,
+    },
+    /// A rollout goes on.
+    RolloutProgressed {
+        /// Where it stands.
+        progress: Box<RolloutProgress>,
     },
     /// Something worth knowing that fits nowhere else.
     Noted {

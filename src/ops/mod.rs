@@ -15,6 +15,7 @@ pub mod moves;
 pub mod observe;
 pub mod plan;
 pub mod poll;
+pub mod rollout;
 pub mod shop;
 pub mod tenants;
 

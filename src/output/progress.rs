@@ -80,7 +80,9 @@ fn line(event: &Event, style: Style) -> Option<String> {
         | Event::ImportStarted { .. }
         | Event::RowsImported { .. }
         | Event::MoveProgressed { .. }
-        | Event::MoveLetGo { .. } => None,
+        | Event::MoveLetGo { .. }
+        | Event::RolloutStepped { .. }
+        | Event::RolloutProgressed { .. } => None,
         Event::Noted { message } => Some(message.clone()),
     }
 }

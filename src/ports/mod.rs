@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod moves;
+pub mod rollout;
 pub mod shop;
 pub mod tenants;
 

@@ -46,6 +46,7 @@ fn fleet(name: &str, tenants: usize) -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
+        rollout: Default::default(),
         residency: BTreeMap::new(),
         cells: (0..CELLS).map(cell).collect(),
     }

@@ -5,7 +5,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::Index;
+use super::{GateSpec, Index};
 
 /// Key of an atom. 24 characters, as a cell's name; the full name is checked against each service's limit.
 pub(super) const ATOM_KEY: &str = "^[a-z][a-zA-Z0-9-]{0,23}$";
@@ -87,4 +87,20 @@ fn texts(key_pattern: &str, entries_max: u32, value: &Schema) -> Schema {
         "propertyNames": { "pattern": key_pattern },
         "additionalProperties": value,
     })
+}
+
+/// Gates of a rollout, by name.
+pub(super) fn gates(generator: &mut SchemaGenerator) -> Schema {
+    let value = generator.subschema_for::<GateSpec>();
+    json_schema!({
+        "type": "object",
+        "maxProperties": 50,
+        "propertyNames": { "pattern": ATOM_KEY },
+        "additionalProperties": value,
+    })
+}
+
+/// Dimensions of a metric: at most 30 (`CloudWatch` API reference, `Metric`).
+pub(super) fn dimensions(_: &mut SchemaGenerator) -> Schema {
+    texts("^[^:].{0,254}$", 30, &json_schema!({ "type": "string", "minLength": 1, "maxLength": 1024 }))
 }

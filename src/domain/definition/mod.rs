@@ -10,6 +10,7 @@ pub mod duration;
 mod maps;
 mod report;
 mod resolve;
+pub mod rollout;
 pub mod schema;
 mod shape;
 pub mod types;
@@ -17,6 +18,7 @@ pub mod types;
 pub use check::{Checked, Examined, Settings, assemble, check, examine};
 pub use duration::{Millis, Seconds};
 pub use report::SourceFile;
+pub use rollout::{FirstRegions, GateKind, GateSpec, Rollback, RolloutSpec, WaveSpec, Worse};
 pub use schema::{DefinitionKind, schema};
 pub use types::{
     Capacity, CellFile, CellMetadata, CellSpec, CellType, FleetFile, FleetMetadata, FleetSpec, Function, Index,

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Seconds, maps};
+use super::{RolloutSpec, Seconds, maps};
 
 /// `cells/fleet.yaml`: what all cells of one application in one environment share.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,9 @@ pub struct FleetSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10000))]
     pub max_failures: Option<u32>,
+    /// How changes are brought to the fleet.
+    #[serde(default)]
+    pub rollout: RolloutSpec,
 }
 
 /// `cells/<name>.yaml`: one cell.

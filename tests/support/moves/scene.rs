@@ -283,6 +283,7 @@ fn fleet(places: &[Place; 2]) -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
+        rollout: Default::default(),
         residency: BTreeMap::new(),
         cells: vec![cell(0), cell(1)],
     }

@@ -60,6 +60,7 @@ pub(super) fn build(file: &FleetFile, cells: Vec<Cell>) -> Option<Fleet> {
         tags: sorted(file.spec.tags.iter()),
         concurrency: file.spec.concurrency,
         max_failures: file.spec.max_failures,
+        rollout: file.spec.rollout.clone(),
         residency: residency(file)?,
         cells,
     })

@@ -52,6 +52,7 @@ fn fleet(mut cells: Vec<Cell>) -> Fleet {
         tags: BTreeMap::from([("team".to_owned(), "orders".to_owned())]),
         concurrency: None,
         max_failures: None,
+        rollout: Default::default(),
         residency: BTreeMap::new(),
         cells,
     }

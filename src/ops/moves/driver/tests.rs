@@ -30,6 +30,7 @@ fn fleet(stage: &Stage) -> Fleet {
         tags: [].into(),
         concurrency: None,
         max_failures: None,
+        rollout: Default::default(),
         residency: [].into(),
         cells: Vec::new(),
     }

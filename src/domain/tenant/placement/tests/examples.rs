@@ -114,6 +114,7 @@ fn fleet() -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
+        rollout: Default::default(),
         residency: BTreeMap::from([("eu".parse().expect("a name"), eu.into())]),
         cells: Vec::new(),
     }

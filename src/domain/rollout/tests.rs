@@ -1,0 +1,3 @@
+//! The state machine, driven by hand.
+
+use super::*;
