@@ -27,6 +27,8 @@ use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest};
 use crate::domain::lock::Lease;
 use crate::domain::record::{CellRecord, CellState, RECORD_FORMAT};
+use crate::domain::rollout::RolloutId;
+use crate::ports::rollout::Summary;
 use crate::ports::{CallError, CallErrorKind, Called, Control, JournalEntry, LeaseStore};
 
 use super::call::Caller;
@@ -225,6 +227,11 @@ impl Control for ControlTable {
 
     async fn journal(&self, journal: &str) -> Called<Vec<JournalEntry>> {
         self.query(&format!("JOURNAL#{journal}")).await
+    }
+
+    async fn open_rollout(&self) -> Called<Option<RolloutId>> {
+        let open: Option<Summary> = self.get("ROLLOUTS", "OPEN").await?;
+        Ok(open.map(|open| open.id))
     }
 }
 

@@ -63,6 +63,7 @@ impl HowArgs {
             bucket_prefix: bucket_prefix(fleet.name.as_str()),
             claim,
             stop: session.interrupt.graceful(),
+            during_rollout: false,
         }
     }
 }

@@ -142,6 +142,7 @@ impl Demo<'_> {
             bucket_prefix: bucket_prefix(loaded.fleet.name.as_str()),
             claim: context::claim(self.session, &loaded.fleet, &world, "the demo").await?,
             stop: self.session.interrupt.graceful(),
+            during_rollout: false,
         };
         let outcome = apply(&world, &plan, &digest, &options).await?;
         printer.result("cellctl.apply/v1", &outcome, |style| report::text(&outcome, style));

@@ -21,6 +21,7 @@ use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest, StackName};
 use crate::domain::lock::{Lease, ProcessId};
 use crate::domain::record::CellRecord;
+use crate::domain::rollout::RolloutId;
 use crate::domain::stack::{StackDetail, StackEvent, StackResource, StackSummary};
 
 /// What kind of failure a call met; it decides what may be done next.
@@ -346,6 +347,8 @@ pub trait Control: LeaseStore {
     async fn append(&self, journal: &str, entry: &JournalEntry, lease: &Lease) -> Called<()>;
     /// A whole journal, in order.
     async fn journal(&self, journal: &str) -> Called<Vec<JournalEntry>>;
+    /// The rollout that is open.
+    async fn open_rollout(&self) -> Called<Option<RolloutId>>;
 }
 
 /// Function code, packaged from a folder.

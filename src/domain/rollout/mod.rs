@@ -10,6 +10,7 @@ pub mod machine;
 pub mod orders;
 #[cfg(test)]
 mod tests;
+pub mod waves;
 
 use std::fmt;
 use std::str::FromStr;

@@ -25,6 +25,9 @@ pub struct Orders {
     /// Whether it is to be taken back, and how much of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Rollback>,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_by: Option<String>,
 }
 
 /// What somebody says about a wave.

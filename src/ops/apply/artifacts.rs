@@ -45,7 +45,7 @@ enum Content<'a> {
 }
 
 /// Stores what the steps need and the buckets lack.
-pub(super) async fn store(world: &World, plan: &Plan, steps: &[&Step], options: &Options) -> Result<(), OpError> {
+pub(crate) async fn store(world: &World, plan: &Plan, steps: &[&Step], options: &Options) -> Result<(), OpError> {
     let mut seen: BTreeSet<(String, String)> = BTreeSet::new();
     let mut jobs = Vec::new();
     for step in steps.iter().filter(|s| s.action != Action::Wait) {

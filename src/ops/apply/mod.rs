@@ -4,7 +4,7 @@
 //! the steps of the plan and chooses nothing; each step begins only from the state that it was planned from, so that
 //! running the same plan again after a kill does what is left.
 
-mod artifacts;
+pub(crate) mod artifacts;
 mod conclude;
 mod execute;
 mod guard;
@@ -43,6 +43,8 @@ pub struct Options {
     pub claim: Claim,
     /// Turns true when somebody asked to stop.
     pub stop: watch::Receiver<bool>,
+    /// Whether it goes on although a rollout is open.
+    pub during_rollout: bool,
 }
 
 /// How many stacks are changed at a time.
@@ -66,7 +68,10 @@ pub async fn apply(world: &World, plan: &Plan, digest: &Digest, options: &Option
         return Ok(ApplyReport::nothing_to_do(plan, digest));
     }
     let lease = HeldLease::take(world.control.clone(), Arc::clone(&world.clock), &options.claim).await?;
-    let outcome = run(world, plan, digest, options, &lease).await;
+    let outcome = match refuse_during_rollout(world, options).await {
+        Ok(()) => carry_out(world, plan, digest, options, &lease).await,
+        Err(refused) => Err(refused),
+    };
     let released = lease.release().await;
     if let Err(error) = released {
         // The lease ends by itself; what the cells came to must not be lost over it.
@@ -100,7 +105,19 @@ async fn refuse_other_accounts(world: &World, plan: &Plan) -> Result<(), OpError
     Err(OpError::new(ErrorKind::Refused, message).hint("choose the AWS_PROFILE that the plan was made with"))
 }
 
-async fn run(
+/// Refuses to change cells behind the back of a rollout: they would get what its waves and gates are there to hold back.
+async fn refuse_during_rollout(world: &World, options: &Options) -> Result<(), OpError> {
+    let open = if options.during_rollout { None } else { world.control.open_rollout().await? };
+    let Some(id) = open else { return Ok(()) };
+    let message = format!("rollout {id} is open: it decides which cells are changed when; nothing was done");
+    Err(OpError::new(ErrorKind::Refused, message).hint(format!(
+        "`cellctl rollout status {id}` shows it; wait for its end, or give it up with `cellctl rollout abort {id}`; \
+         --during-rollout goes on all the same"
+    )))
+}
+
+/// Carries out a plan under a lock that is held already.
+pub(crate) async fn carry_out(
     world: &World,
     plan: &Plan,
     digest: &Digest,

@@ -75,7 +75,7 @@ impl ApplyReport {
         Self { plan: digest.short().to_owned(), unchanged: plan.unchanged, cells, stopped, lock_lost }
     }
 
-    pub(super) fn nothing_to_do(plan: &Plan, digest: &Digest) -> Self {
+    pub(crate) fn nothing_to_do(plan: &Plan, digest: &Digest) -> Self {
         let cells = plan.blocked().map(super::blocked_result).collect();
         Self::new(plan, digest, cells, false, false)
     }

@@ -3,10 +3,21 @@
 //! Constraints kept: what a step does is derived from the journal and from what is there, so that anybody can go on at any
 //! point; cells are changed by an apply under the lock on the fleet, by nothing else; everything is bounded.
 
+mod back;
+mod bake;
+mod before;
+mod begin;
+mod converge;
+mod crowd;
+mod driver;
 mod halt;
 mod journal;
 mod lease;
+mod look;
+mod obey;
 mod office;
+mod plan;
+mod watch;
 
 use std::sync::Arc;
 
@@ -15,15 +26,16 @@ use crate::domain::definition::Rollback;
 use crate::domain::fleet::Fleet;
 use crate::domain::ids::CellId;
 use crate::domain::lock::Lease;
-use crate::domain::plan;
-use crate::domain::rollout::Plan;
+use crate::domain::plan::Plan as ApplyPlan;
 use crate::domain::rollout::change::Content;
 use crate::domain::rollout::event::{Entry, Troubled};
-use crate::domain::rollout::machine::Rollout;
+use crate::domain::rollout::gate::Look;
+use crate::domain::rollout::machine::{Rollout, Stage};
 use crate::domain::rollout::orders::Orders;
+use crate::domain::rollout::{Plan, RolloutId};
 use crate::ports::Processes;
 use crate::ports::moves::Moves;
-use crate::ports::rollout::{Probes, Rollouts, Signals};
+use crate::ports::rollout::{Probes, Rollouts, Signals, Summary};
 
 use super::World;
 
@@ -78,11 +90,11 @@ pub struct Planned {
     /// Its cells and templates.
     pub content: Content,
     /// What differs, as an apply of all cells would have it.
-    pub changes: plan::Plan,
+    pub changes: ApplyPlan,
     /// How long it takes at least, in milliseconds: bakes, and stacks as they took last.
     pub about_ms: u64,
-    /// The rollout of this very change that is open, or was completed last with nothing changed since.
-    pub resumes: bool,
+    /// The rollout that is open.
+    pub open: Option<Summary>,
 }
 
 /// How a run ended.
@@ -130,6 +142,18 @@ pub enum Ended {
     Stopped,
 }
 
+impl Planned {
+    /// The open rollout, where it is of this very change: running it goes on with that.
+    pub fn resumes(&self) -> Option<RolloutId> {
+        self.open.as_ref().filter(|open| open.change == self.plan.change).map(|open| open.id)
+    }
+
+    /// Whether there is anything to change.
+    pub fn has_changes(&self) -> bool {
+        self.content.waves.iter().any(|cells| !cells.is_empty())
+    }
+}
+
 impl Ended {
     /// The exit code, as documented.
     pub fn exit_code(&self) -> u8 {
@@ -164,13 +188,13 @@ pub struct Shown {
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// The rollout.
-    pub id: crate::domain::rollout::RolloutId,
+    pub id: RolloutId,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
     /// The wave, from 0.
     pub wave: usize,
     /// How far it has come.
-    pub stage: crate::domain::rollout::machine::Stage,
+    pub stage: Stage,
     /// Cells of the wave that are done so far.
     pub done: usize,
     /// Cells of it that have failed so far.
@@ -180,7 +204,7 @@ pub struct Progress {
     /// For how long it has baked, in milliseconds.
     pub baked_ms: u64,
     /// The last look at each gate.
-    pub gates: Vec<crate::domain::rollout::gate::Look>,
+    pub gates: Vec<Look>,
     /// What it waits for, where it waits: a move, the lock.
     pub waits_for: Option<String>,
 }

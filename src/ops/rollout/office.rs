@@ -121,3 +121,9 @@ fn broken(id: RolloutId, error: &impl std::fmt::Display) -> OpError {
     OpError::new(ErrorKind::Failed, format!("the journal of rollout {id} does not add up: {error}"))
         .hint("somebody has changed it, or this is a fault of cellctl: keep it and report it; nothing was changed")
 }
+
+/// A document that cannot be put into words.
+pub(super) fn unwritable(name: &str, error: &dyn std::fmt::Display) -> OpError {
+    OpError::new(ErrorKind::Failed, format!("{name} cannot be written: {error}"))
+        .hint("this is a fault of cellctl; nothing was changed: please report it")
+}

@@ -77,6 +77,7 @@ fn options() -> Options {
         bucket_prefix: "cellctl-shop".to_owned(),
         claim: claim("sim"),
         stop: watch::channel(false).1,
+        during_rollout: false,
     }
 }
 

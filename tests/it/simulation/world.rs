@@ -507,6 +507,10 @@ impl Control for Sim {
         .await
     }
 
+    async fn open_rollout(&self) -> Called<Option<cellctl::domain::rollout::RolloutId>> {
+        Ok(None)
+    }
+
     async fn journal(&self, journal: &str) -> Called<Vec<JournalEntry>> {
         self.call("Query", |state, _| Ok(state.journals.get(journal).cloned().unwrap_or_default())).await
     }
