@@ -49,6 +49,26 @@ impl CellLoad {
     }
 }
 
+#[cfg(test)]
+impl CellLoad {
+    /// An active cell in eu-central-1 that holds nobody and has no fences.
+    pub(crate) fn sample(cell: CellId) -> Self {
+        let place = Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None };
+        Self {
+            cell,
+            state: CellState::Active,
+            place,
+            cell_type: None,
+            fence_table: None,
+            fence_shards: 1,
+            tenants: 0,
+            weight: 0,
+            writes: 0,
+            audit: None,
+        }
+    }
+}
+
 /// What a cell may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
