@@ -125,9 +125,8 @@ impl Context<'_> {
         let mine = self.hold();
         let is_stale = |shard: &Shard| shard.is_held_by(&self.plan.id) && shard.hold.as_ref() != Some(&mine);
         let is_later = |shard: &Shard| shard.hold.as_ref().is_some_and(|hold| hold.token > mine.token);
-        let taken = |shard: Shard| match is_later(&shard) {
-            true => Err(Halt::Lost),
-            false => Ok(Shard { hold: Some(mine.clone()), ..shard }),
+        let taken = |shard: Shard| {
+            if is_later(&shard) { Err(Halt::Lost) } else { Ok(Shard { hold: Some(mine.clone()), ..shard }) }
         };
         self.change_each(Side::Source, is_stale, taken).await
     }

@@ -17,6 +17,7 @@ const STORE_MS: u64 = 1_000;
 const PENDING_MAX: usize = 3_000;
 /// The time up to which the streams are read is stored as often as this, in milliseconds, where nothing else is.
 const CAUGHT_MS: u64 = 60_000;
+
 impl Capture {
     /// Writes to the ledger what it does not have: keys first, then the positions behind them. A write that is broken off is
     /// made again.
