@@ -1,6 +1,8 @@
 //! Values that many tests and benchmarks begin with. Constraint kept: each is the plainest of its kind; what matters to a
 //! test is set by the test.
 
+#![allow(clippy::expect_used, reason = "a helper that fails is a test that fails")]
+
 use cellctl::domain::audit::{Actor, Stamp};
 use cellctl::domain::fleet::Place;
 use cellctl::domain::ids::CellId;
