@@ -5,19 +5,21 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::watch;
 
+use crate::domain::ids::InvalidId;
 use crate::domain::lock::ProcessId;
-use crate::domain::moves::event::{Entry, Event};
+use crate::domain::moves::event::Event;
 use crate::domain::moves::machine::{Move, Stage};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{MoveId, Plan};
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::LeaseStore;
-use crate::ports::moves::{Appended, Summary};
+use crate::ports::moves::Summary;
 
 use super::context::Context;
 use super::dirty::Dirty;
 use super::driver::{Driver, over};
+use super::halt::Halt;
 use super::lease::MoveLease;
 use super::lease_of::Held;
 use super::meter::Meter;
@@ -37,21 +39,13 @@ impl Mover<'_> {
             return Ok(id.clone());
         }
         let lease = self.take(id).await?;
-        let event = Event::Planned { plan: Box::new(plan.clone()) };
-        let (by, token) = (self.actor.user.clone(), lease.lease().token);
-        let entry = Entry { seq: 1, at_ms: world.clock.now_ms(), by, token, event };
-        let state = Move::begin(&entry).map_err(|error| broken(id, &error))?;
-        let appended = world.moves.append(id, &entry, &Summary::of(&state), lease.lease()).await;
+        let begun = journal::begin(world, &Held { lease: &lease, actor: self.actor }, plan).await;
         lease.release().await?;
-        match appended {
-            Ok(Appended::Done | Appended::Taken) => Ok(id.clone()),
-            Ok(Appended::LeaseLost) => {
-                Err(OpError::new(ErrorKind::Locked, format!("somebody else begins the move {id}"))
-                    .hint(format!("`cellctl move show {id}` says how that goes")))
-            }
-            // In doubt: the journal tells.
-            Err(_) if !world.moves.journal(id).await?.is_empty() => Ok(id.clone()),
-            Err(error) => Err(error.into()),
+        match begun {
+            Ok(()) => Ok(id.clone()),
+            // Somebody else was quicker.
+            Err(Halt::Lost) if !world.moves.journal(id).await?.is_empty() => Ok(id.clone()),
+            Err(halt) => Err(unwritten(id, halt)),
         }
     }
 
@@ -116,10 +110,8 @@ impl Mover<'_> {
             events.push(Event::Resumed);
         }
         for event in events {
-            state = journal::append(self.world, held, state, event).await.map_err(|halt| match halt {
-                super::halt::Halt::Failed(error) => error,
-                other => OpError::new(ErrorKind::Locked, format!("the move was taken over meanwhile: {other:?}")),
-            })?;
+            let id = state.plan.id.clone();
+            state = journal::append(self.world, held, state, event).await.map_err(|halt| unwritten(&id, halt))?;
         }
         Ok(state)
     }
@@ -139,14 +131,11 @@ impl Mover<'_> {
 
     /// The move of that id; or the one that a tenant is in, or was in last.
     pub async fn find(&self, name: &str) -> Result<MoveId, OpError> {
+        let mistyped = |error: InvalidId| OpError::new(ErrorKind::Usage, error.to_string());
         if name.contains(':') {
-            return name
-                .parse()
-                .map_err(|error: crate::domain::ids::InvalidId| OpError::new(ErrorKind::Usage, error.to_string()));
+            return name.parse().map_err(mistyped);
         }
-        let tenant = name
-            .parse()
-            .map_err(|error: crate::domain::ids::InvalidId| OpError::new(ErrorKind::Usage, error.to_string()))?;
+        let tenant = name.parse().map_err(mistyped)?;
         let moving = self.world.map.entry(&tenant).await?.and_then(|entry| entry.moving);
         if let Some(moving) = moving {
             return Ok(moving.id);
@@ -208,6 +197,16 @@ impl Mover<'_> {
         }
         Err(OpError::new(ErrorKind::Failed, format!("somebody else keeps giving orders to the move {id}"))
             .hint("run the same command again"))
+    }
+}
+
+/// The error where the journal could not be written.
+fn unwritten(id: &MoveId, halt: Halt) -> OpError {
+    match halt {
+        Halt::Failed(error) => error,
+        Halt::Stuck(trouble) => OpError::new(ErrorKind::Failed, trouble.why).hint(trouble.hint),
+        _ => OpError::new(ErrorKind::Locked, format!("somebody else has taken the move {id} meanwhile"))
+            .hint(format!("`cellctl move show {id}` says how that goes")),
     }
 }
 

@@ -25,10 +25,11 @@ use cellctl::ops::{ErrorKind, OpError};
 use cellctl::ports::tenants::Written;
 
 use super::snapshot::{exported, import_into, roomy, tenants};
-use super::tenants::{actor, fleet, provisioned};
+use super::tenants::{fleet, provisioned};
 use super::world::Sim;
 use crate::support::emulator::record;
 use crate::support::map::MapState;
+use crate::support::samples::{self, actor};
 
 /// What a desk is asked to do.
 macro_rules! at_desk {
@@ -85,7 +86,7 @@ fn cordon(sim: &Sim, name: &str) {
 }
 
 fn stamp() -> Stamp {
-    Stamp { at_ms: 1_000, actor: actor() }
+    samples::stamp(1_000)
 }
 
 fn land(map: &mut MapState, change: Change) {

@@ -17,10 +17,11 @@ use cellctl::ops::map::verify::{FINDINGS_TOLD_MAX, Outcome, Report, verify};
 use cellctl::ops::tenants::Desk;
 use cellctl::ops::tenants::add::AddRequest;
 
-use super::tenants::{actor, fleet, provisioned};
+use super::tenants::{fleet, provisioned};
 use super::until_crash;
 use super::world::{Fault, Sim};
 use crate::support::map::MapState;
+use crate::support::samples::actor;
 
 fn tenant(name: &str) -> TenantId {
     name.parse().expect("valid")
