@@ -19,6 +19,7 @@ mod follow;
 mod guarded;
 mod halt;
 mod journal;
+mod lanes;
 mod lease;
 mod lease_of;
 mod ledger;
