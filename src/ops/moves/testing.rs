@@ -219,6 +219,7 @@ fn plan(find: Find) -> Plan {
         options: Options::default(),
         one_place: true,
         at_ms: 0,
+        volume: None,
     }
 }
 
