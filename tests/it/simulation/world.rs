@@ -12,14 +12,17 @@ use cellctl::domain::audit::{Head, Sealed, Subject};
 use cellctl::domain::fleet::Place;
 use cellctl::domain::ids::{CellId, Digest, StackName, TenantId};
 use cellctl::domain::lock::Lease;
+use cellctl::domain::moves::fence::Shift;
 use cellctl::domain::record::CellRecord;
 use cellctl::domain::stack::{StackDetail, StackEvent, StackResource, StackStatus, StackSummary};
 use cellctl::domain::tenant::change::{Change, FenceWrite};
-use cellctl::domain::tenant::fence::{Fence, FenceTable};
+use cellctl::domain::tenant::fence::{Fence, FenceTable, Shards};
 use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::{ENTRY_FORMAT, Entry};
-use cellctl::ops::World;
 use cellctl::ops::event::Silent;
+use cellctl::ops::map::verify::UnderWay;
+use cellctl::ops::moves::carrier::Listed;
+use cellctl::ops::{OpError, World};
 use cellctl::ports::tenants::{
     AuditLog, EntryPage, FencePage, Fences, SeenLoads, StoredRecord, StoredRoot, TenantMap, Unreadable, Written,
 };
@@ -72,6 +75,7 @@ struct State {
     /// Cells whose loads cannot be read.
     spoilt: BTreeSet<CellId>,
     lease: Option<Lease>,
+    under_way: Vec<Listed>,
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
     randoms: u32,
@@ -184,6 +188,11 @@ impl Sim {
     /// Whether somebody is at the same items whenever the map is written.
     pub(crate) fn colliding(&self, colliding: bool) {
         self.state().colliding = colliding;
+    }
+
+    /// Moves that are listed as under way.
+    pub(crate) fn set_under_way(&self, moves: Vec<Listed>) {
+        self.state().under_way = moves;
     }
 
     pub(crate) fn world(&self) -> World {
@@ -610,10 +619,30 @@ impl TenantMap for Sim {
 }
 
 #[async_trait]
+impl UnderWay for Sim {
+    async fn under_way(&self) -> Result<Vec<Listed>, OpError> {
+        Ok(self.state().under_way.clone())
+    }
+}
+
+#[async_trait]
 impl Fences for Sim {
     async fn fences(&self, table: &FenceTable, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Fence>> {
         let find = |state: &State| state.map.fences_of(table, tenants);
         self.call("BatchGetItem", |state, _| there(state, table, "BatchGetItem").map(|()| find(state))).await
+    }
+
+    async fn shards(&self, table: &FenceTable, tenants: &[TenantId], of: u8) -> Called<BTreeMap<TenantId, Shards>> {
+        let find = |state: &State| state.map.shards_of(table, tenants, of);
+        self.call("BatchGetItem", |state, _| there(state, table, "BatchGetItem").map(|()| find(state))).await
+    }
+
+    async fn shift(&self, shift: &Shift) -> Called<bool> {
+        self.call("TransactWriteItems", |state, _| {
+            there(state, &shift.table, "TransactWriteItems")?;
+            Ok(state.map.shift(shift))
+        })
+        .await
     }
 
     async fn put(&self, write: &FenceWrite) -> Called<bool> {
