@@ -50,6 +50,13 @@ fn decode(table: &Table, item: &Item) -> Called<(u8, Fence)> {
     Ok((number, Fence { tenant, epoch, mode }))
 }
 
+/// A token that no other write has. One made of the content would make a fence that was lost, and is opened once more within
+/// ten minutes, look like a repeat, which the service answers without doing anything.
+fn fresh_token(table: &Table) -> String {
+    let (at_ms, chance) = (table.caller.now_ms(), table.caller.random().to_bits());
+    token(&[&table.name, &at_ms.to_string(), &chance.to_string()])
+}
+
 /// A fence table that a transaction of the map reaches.
 pub(super) fn near(control: &Table, table: &FenceTable) -> Table {
     control.other(&control.place, &table.name)
@@ -104,7 +111,7 @@ impl Fences for TenantTables {
 
     async fn shift(&self, shift: &Shift) -> Called<bool> {
         let table = self.control.other(&shift.table.place, &shift.table.name);
-        let token = token(&[&table.name, &format!("{shift:?}")]);
+        let token = fresh_token(&table);
         let parts = fence_items::parts(&table, shift)?;
         match table.transact(shift.tenant.as_str(), &parts, &token).await {
             Ok(()) => Ok(true),
@@ -117,7 +124,7 @@ impl Fences for TenantTables {
         let table = self.control.other(&write.table.place, &write.table.name);
         let tenant = write.fence.tenant.as_str();
         let written = if write.shards > 1 {
-            let token = token(&[&table.name, &format!("{write:?}")]);
+            let token = fresh_token(&table);
             table.transact(tenant, &puts(&table, write)?, &token).await
         } else {
             table.put_if(encode(&write.fence, SHARD), MAY_WRITE, &expected(&write.fence), tenant).await
