@@ -23,7 +23,7 @@ const PARTITION_UNITS_PER_S: u64 = 1_000;
 const GAP_CALLS: u64 = 6;
 
 /// What the items of a table add up to.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Count {
     items: u64,
     bytes: u64,
