@@ -25,6 +25,8 @@ use crate::domain::data::shape::TableShape;
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, InvalidId, TenantId};
 
+use self::estimate::Volume;
+
 /// The format of the journal that this version writes. A move of a newer format is never touched.
 pub const MOVE_FORMAT: u32 = 1;
 
@@ -215,6 +217,9 @@ pub struct Plan {
     pub one_place: bool,
     /// When it was planned, in milliseconds since 1970.
     pub at_ms: i64,
+    /// How much there is to copy, about. None in the plans of versions that did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Volume>,
 }
 
 impl Plan {

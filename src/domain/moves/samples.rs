@@ -59,6 +59,7 @@ pub(crate) fn plan(tenant: &str, from: &str, to: &str) -> Plan {
         options: Options::default(),
         one_place: true,
         at_ms: AT_MS,
+        volume: None,
     }
 }
 

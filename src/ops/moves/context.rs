@@ -19,6 +19,7 @@ use crate::ports::data::{Permit, Share, TableRef};
 
 use super::MoveWorld;
 use super::halt::Halt;
+use super::lanes::Lanes;
 
 /// Which end of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(super) struct Context<'a> {
     changes: AtomicU64,
     /// Number of guarded writes so far, for their tokens.
     writes: AtomicU64,
+    /// The shards that guarded writes check, at the source and at the target.
+    lanes: [Lanes; 2],
     /// Keys reconciled since somebody asked last.
     reconciled: AtomicU64,
     /// Until when a bulk request of this mover may count that nobody has seen answered.
@@ -72,6 +75,7 @@ impl<'a> Context<'a> {
             permit,
             changes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            lanes: [Lanes::new(plan.source.shards), Lanes::new(plan.target.shards)],
             reconciled: AtomicU64::new(0),
             doubt_until_ms: AtomicI64::new(0),
             orders: Mutex::default(),
@@ -162,9 +166,15 @@ impl<'a> Context<'a> {
         self.guard(Side::Target, target_epoch, FenceMode::Incoming)
     }
 
-    /// A check of the fence of one end, held by this mover.
+    /// A check of the fence of one end, held by this mover. Each transaction looks at a shard of its own.
     pub(super) fn guard(&self, side: Side, epoch: u64, mode: FenceMode) -> Guard {
-        Guard { table: self.fence_table(side), tenant: self.tenant().clone(), epoch, mode, hold: self.hold() }
+        Guard { table: self.fence_table(side), tenant: self.tenant().clone(), shard: 0, epoch, mode, hold: self.hold() }
+    }
+
+    /// The shards of the fence that a guard looks at.
+    pub(super) fn lanes(&self, guard: &Guard) -> &Lanes {
+        let [source, target] = &self.lanes;
+        if guard.table == self.fence_table(Side::Source) { source } else { target }
     }
 
     /// What people have ordered, as it was read last.

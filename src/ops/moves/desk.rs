@@ -16,6 +16,7 @@ use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::LeaseStore;
 use crate::ports::moves::Summary;
 
+use super::carrier::{Listed, carried, carrier, hint};
 use super::context::Context;
 use super::dirty::Dirty;
 use super::driver::{Driver, over};
@@ -159,16 +160,20 @@ impl Mover<'_> {
         let progress = progress.and_then(|body| serde_json::from_str(&body).ok());
         let is_gone = |process: &ProcessId| self.world.processes.is_gone(process);
         let lease = moves.lease(id).await?.filter(|lease| !lease.process.as_ref().is_some_and(is_gone));
-        Ok(Shown { state, journal, orders: moves.orders(id).await?, lease, progress })
+        let carrier = carrier(lease.as_ref(), self.world.processes.as_ref(), self.world.clock.now_ms());
+        let is_alone = carrier.is_none() && !state.stage.is_over();
+        let hint = is_alone.then(|| hint(id, state.trouble.is_some()));
+        Ok(Shown { state, journal, orders: moves.orders(id).await?, lease, carrier, hint, progress })
     }
 
-    /// Moves under way, and up to `over` of those that are over, the latest first.
-    pub async fn list(&self, over: u32) -> Result<Vec<Summary>, OpError> {
+    /// Moves under way with who carries them on, and up to `over` of those that are over, the latest first.
+    pub async fn list(&self, over: u32) -> Result<Vec<Listed>, OpError> {
         let mut all = self.world.moves.open().await?;
         if over > 0 {
             all.extend(self.world.moves.over(over).await?);
         }
-        Ok(all)
+        let now_ms = self.world.clock.now_ms();
+        Ok(carried(self.world.moves.as_ref(), self.world.processes.as_ref(), all, now_ms).await?)
     }
 
     /// Gives orders to a move that is not over; gives them as they stand then. Whether a mover is there to obey is

@@ -58,7 +58,7 @@ impl Mover<'_> {
         let (queues, more) = self.queues(&source, &target).await?;
         warnings.extend(more);
         let is_here = |known: &Known<'_>| known.load.is_at(&self.fleet.control);
-        let plan = Plan {
+        let mut plan = Plan {
             format: MOVE_FORMAT,
             id: MoveId { tenant: tenant.clone(), version: entry.version },
             one_place: is_here(&source) && is_here(&target),
@@ -69,9 +69,11 @@ impl Mover<'_> {
             queues,
             options: request.options.clone(),
             at_ms: self.world.clock.now_ms(),
+            volume: None,
         };
         self.refuse_leftovers(&plan).await?;
         let estimate = self.estimate(&plan).await?;
+        plan.volume = Some((&estimate).into());
         Ok(Planned { plan, estimate, warnings, resumes: false })
     }
 

@@ -60,7 +60,7 @@ impl Driver<'_> {
     }
 
     async fn copy(&self) -> Result<Event, Halt> {
-        self.meter.begin(self.state.stage, None);
+        self.meter.begin_copy(self.state.stage, self.context.plan.volume);
         let copied = copy(&self.context, &self.meter).await?;
         Ok(Event::Copied { items: copied.items, bytes: copied.bytes })
     }

@@ -329,5 +329,6 @@ fn plan(drawn: &Drawn, state: &State, id: MoveId, epoch: u64, places: &[Place; 2
         options,
         one_place: drawn.one_place,
         at_ms: START_MS,
+        volume: None,
     }
 }

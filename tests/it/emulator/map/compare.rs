@@ -56,12 +56,14 @@ impl Pair {
     async fn compare_fences(&self) {
         for table in self.fences.iter().flatten() {
             let page = Fences::page(&self.tables, table, None).await.expect("read");
-            let mut fences = page.fences;
-            fences.sort_by(|a, b| a.tenant.cmp(&b.tenant));
-            assert_eq!((fences, page.next), (self.memory.fence_page(table).fences, None));
+            let mut shards = page.shards;
+            shards.sort_by_key(|(number, fence)| (fence.tenant.clone(), *number));
+            assert_eq!((shards, page.next), (self.memory.fence_page(table).shards, None));
             let names: Vec<TenantId> = self.memory.entries.keys().cloned().collect();
             let fences = self.tables.fences(table, &names).await.expect("read");
             assert_eq!(fences, self.memory.fences_of(table, &names));
+            let shards = self.tables.shards(table, &names, 2).await.expect("read");
+            assert_eq!(shards, self.memory.shards_of(table, &names, 2));
         }
     }
 

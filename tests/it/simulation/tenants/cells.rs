@@ -69,7 +69,7 @@ async fn a_load_that_was_lost_is_made_anew_with_the_record() {
     put_record(&sim, cordoned).await;
     let cell = "cell-1".parse::<CellId>().expect("valid");
     assert_eq!(sim.with_map(|map| (map.loads[&cell].tenants, map.loads[&cell].state)), (0, CellState::Cordoned));
-    let report = verify(&sim.world(), &fleet, Some(&actor())).await.expect("verified");
+    let report = verify(&sim.world(), &sim, &fleet, Some(&actor())).await.expect("verified");
     assert_eq!(report.exit_code(), 0, "{report:?}");
     sim.with_map(|map| check_always(map, &fleet_of(&cell), "after the repair"));
 }

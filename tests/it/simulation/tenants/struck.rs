@@ -75,11 +75,11 @@ async fn after_an_add_that_is_struck_anywhere_verify_finds_nothing_lost() {
                 let _ = Box::pin(until_crash(&struck, carry_out(&struck.world(), &fleet, &add))).await;
                 // Later than an add can still be under way.
                 tokio::time::sleep(Duration::from_mins(10)).await;
-                let repaired = verify(&sim.healthy().world(), &fleet, Some(&actor())).await.expect("verified");
+                let repaired = verify(&sim.healthy().world(), &sim, &fleet, Some(&actor())).await.expect("verified");
                 assert_eq!(repaired.exit_code(), 0, "{when}: {repaired:?}");
                 sim.with_map(|map| check_always(map, &fleet, &when));
                 sim.with_map(|map| check_settled(map, &when));
-                let clean = verify(&sim.healthy().world(), &fleet, None).await.expect("verified again");
+                let clean = verify(&sim.healthy().world(), &sim, &fleet, None).await.expect("verified again");
                 assert_eq!((clean.exit_code(), clean.found()), (0, 0), "{when}: {clean:?}");
             }
         }

@@ -18,6 +18,7 @@ use cellctl::domain::tenant::Entry;
 use cellctl::domain::tenant::fence::FenceTable;
 use cellctl::ops::World;
 use cellctl::ops::event::Silent;
+use cellctl::ops::moves::carrier::Listed;
 use cellctl::ports::{CallError, CallErrorKind, Called, Clock, JournalEntry};
 use tokio::sync::Notify;
 
@@ -49,6 +50,7 @@ struct State {
     /// Cells whose loads cannot be read.
     spoilt: BTreeSet<CellId>,
     lease: Option<Lease>,
+    under_way: Vec<Listed>,
     journals: BTreeMap<String, Vec<JournalEntry>>,
     calls: usize,
     randoms: u32,

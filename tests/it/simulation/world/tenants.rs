@@ -6,10 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cellctl::domain::audit::{Head, Sealed, Subject};
 use cellctl::domain::ids::{CellId, TenantId};
+use cellctl::domain::moves::fence::Shift;
 use cellctl::domain::tenant::change::{Change, FenceWrite};
-use cellctl::domain::tenant::fence::{Fence, FenceTable};
+use cellctl::domain::tenant::fence::{Fence, FenceTable, Shards};
 use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::{ENTRY_FORMAT, Entry};
+use cellctl::ops::OpError;
+use cellctl::ops::map::verify::UnderWay;
+use cellctl::ops::moves::carrier::Listed;
 use cellctl::ports::tenants::{
     AuditLog, EntryPage, FencePage, Fences, SeenLoads, StoredRecord, StoredRoot, TenantMap, Unreadable, Written,
 };
@@ -45,6 +49,11 @@ impl Sim {
     /// Whether somebody is at the same items whenever the map is written.
     pub(crate) fn colliding(&self, colliding: bool) {
         self.state().colliding = colliding;
+    }
+
+    /// Moves that are listed as under way.
+    pub(crate) fn set_under_way(&self, moves: Vec<Listed>) {
+        self.state().under_way = moves;
     }
 }
 
@@ -132,10 +141,30 @@ impl TenantMap for Sim {
 }
 
 #[async_trait]
+impl UnderWay for Sim {
+    async fn under_way(&self) -> Result<Vec<Listed>, OpError> {
+        Ok(self.state().under_way.clone())
+    }
+}
+
+#[async_trait]
 impl Fences for Sim {
     async fn fences(&self, table: &FenceTable, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Fence>> {
         let find = |state: &State| state.map.fences_of(table, tenants);
         self.call("BatchGetItem", |state, _| there(state, table, "BatchGetItem").map(|()| find(state))).await
+    }
+
+    async fn shards(&self, table: &FenceTable, tenants: &[TenantId], of: u8) -> Called<BTreeMap<TenantId, Shards>> {
+        let find = |state: &State| state.map.shards_of(table, tenants, of);
+        self.call("BatchGetItem", |state, _| there(state, table, "BatchGetItem").map(|()| find(state))).await
+    }
+
+    async fn shift(&self, shift: &Shift) -> Called<bool> {
+        self.call("TransactWriteItems", |state, _| {
+            there(state, &shift.table, "TransactWriteItems")?;
+            Ok(state.map.shift(shift))
+        })
+        .await
     }
 
     async fn put(&self, write: &FenceWrite) -> Called<bool> {
