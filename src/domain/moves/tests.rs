@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::event::{Entry, Event};
 use super::machine::{Move, Stage, Step};
+use super::orders::Orders;
 use super::receipt::{Gap, Proof, Receipt};
-use super::{FenceLevel, Plan};
+use super::{FenceLevel, Options, Plan};
 
 const LEVELS: [FenceLevel; 3] = [FenceLevel::Lease, FenceLevel::Strict, FenceLevel::Guarded];
 

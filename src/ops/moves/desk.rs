@@ -221,7 +221,7 @@ impl Mover<'_> {
 fn past_flip(state: &Move) -> OpError {
     let (tenant, source, target) = (state.plan.tenant(), &state.plan.source.cell, &state.plan.target.cell);
     OpError::new(ErrorKind::Refused, format!("tenant {tenant} is served by {target} already: there is no way back"))
-        .hint(format!("let the move end, then `cellctl tenant move {tenant} --to {source}`"))
+        .hint(format!("`cellctl tenant move {tenant} --rollback` takes it back to {source}, by a move of its own"))
 }
 
 fn no_move(name: &str) -> OpError {

@@ -156,8 +156,9 @@ impl Moves for Seat {
         .await
     }
 
-    async fn outputs(&self, _: &CellId) -> Called<BTreeMap<String, String>> {
-        self.call(get("dynamodb:GetItem"), |_| Ok(BTreeMap::new())).await
+    async fn outputs(&self, cell: &CellId) -> Called<BTreeMap<String, String>> {
+        let moved = ("MovedQueueName".to_owned(), format!("shop-{cell}-moved"));
+        self.call(get("dynamodb:GetItem"), move |_| Ok(BTreeMap::from([moved]))).await
     }
 
     async fn ledger(&self, id: &MoveId, prefix: &str) -> Called<BTreeMap<String, String>> {
