@@ -51,8 +51,11 @@ impl WayBack {
 
     /// The move that this asks for.
     fn request(&self, options: &Options, schema: SchemaCheck) -> Request {
-        let warm = matches!(self.stands, Stands::UnderWay { keeps: true } | Stands::Over { kept: true });
-        let back_of = (self.stands != Stands::Back).then(|| self.id.clone());
+        let (warm, back_of) = match self.stands {
+            Stands::UnderWay { keeps } => (keeps, Some(self.id.clone())),
+            Stands::Over { kept } => (kept, Some(self.id.clone())),
+            Stands::Back => (self.options.warm, self.options.back_of.clone()),
+        };
         let options = Options { warm, back_of, ..options.clone() };
         Request { tenant: self.id.tenant.clone(), to: self.to.clone(), options, schema }
     }
@@ -104,7 +107,12 @@ impl Mover<'_> {
 
     /// Plans a way back. Changes nothing, so that a move that is to be ended before is taken as if it were.
     pub async fn plan_back(&self, back: &WayBack, options: &Options, schema: SchemaCheck) -> Result<Planned, OpError> {
-        let mut planned = self.plan(&back.request(options, schema)).await?;
+        let request = back.request(options, schema);
+        if back.stands == Stands::Back {
+            // Also where the entry does not say so yet, or any more.
+            return self.under_way(&request, &back.id).await;
+        }
+        let mut planned = self.plan(&request).await?;
         planned.warnings.splice(0..0, back.news(planned.plan.options.warm));
         Ok(planned)
     }

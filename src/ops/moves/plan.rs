@@ -85,7 +85,7 @@ impl Mover<'_> {
     }
 
     /// The move that the tenant is in, if it goes where it is asked to go.
-    async fn under_way(&self, request: &Request, id: &MoveId) -> Result<Planned, OpError> {
+    pub(super) async fn under_way(&self, request: &Request, id: &MoveId) -> Result<Planned, OpError> {
         let plan = self.show(id).await?.state.plan;
         if plan.target.cell != request.to {
             let message = format!("tenant {} is in the move {id} to cell {}", request.tenant, plan.target.cell);

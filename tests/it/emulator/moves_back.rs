@@ -45,7 +45,9 @@ async fn a_tenant_goes_back_from_a_soak_without_a_copy_under_strict_writers() {
     writers.until_acknowledged(WRITES).await;
     let rollback = ["tenant", "move", TENANT, "--rollback"];
     let dry = shop.run(&[&rollback[..], &["--dry-run"]].concat()).await.exits(0);
-    dry.says("back from cell-2 to cell-1").says("is ended first, and what cell-1 still holds is kept").says("nothing: cell-1");
+    dry.says("back from cell-2 to cell-1")
+        .says("is ended first, and what cell-1 still holds is kept")
+        .says("nothing: cell-1");
     let back = shop.run(&[&rollback[..], &["--yes", "--output", "json"]].concat()).await.exits(0).json();
     let receipt = &back["data"][0]["outcome"]["receipt"];
     writers.until_acknowledged(WRITES).await;
