@@ -154,7 +154,7 @@ impl Driver<'_> {
             if !is_expired(&item, expiry, until_ms) {
                 sums.0.add(&key, &item);
             }
-            if !expiry.is_some_and(|attribute| item.get(attribute).is_some()) {
+            if expiry.is_none_or(|attribute| item.get(attribute).is_none()) {
                 sums.1.add(&key, &item);
             }
         };

@@ -13,7 +13,7 @@ use crate::support::moves::schedule::{Outcome, run, run_seed};
 /// Schedules in `cargo test`.
 const SCHEDULES: u64 = 1_000;
 /// Schedules with a way back.
-const BACKS: u64 = 300;
+const BACKS: u64 = 150;
 /// Threads that run them.
 const THREADS: u64 = 4;
 /// Names a seed for `one_seed`.
