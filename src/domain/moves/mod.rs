@@ -175,6 +175,12 @@ pub struct Options {
     pub soak_ms: u64,
     /// How often a cutover that did not fit its time is tried again.
     pub cutovers_max: u32,
+    /// Whether the target holds what the tenant had when it left there: it is compared, and what differs is carried over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
+    /// The move that this one undoes, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_of: Option<MoveId>,
 }
 
 impl Default for Options {
@@ -189,6 +195,8 @@ impl Default for Options {
             request_ms: 5_000,
             soak_ms: 0,
             cutovers_max: 5,
+            warm: false,
+            back_of: None,
         }
     }
 }

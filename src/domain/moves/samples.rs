@@ -90,6 +90,7 @@ pub(crate) fn receipt() -> Receipt {
         proof: Proof::Notes,
         messages: 3,
         items_cleaned: 1_003,
+        kept: None,
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Context<'a> {
     cancelled: AtomicBool,
     /// Whether nobody can give the move up any more: there is no way back, or it is given up already.
     decided: AtomicBool,
+    /// Whether the order to keep what the source holds ends what is done now.
+    keeps: AtomicBool,
     /// Whether somebody asked to stop.
     pub(super) stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -81,6 +83,7 @@ impl<'a> Context<'a> {
             orders: Mutex::default(),
             cancelled: AtomicBool::new(false),
             decided: AtomicBool::new(false),
+            keeps: AtomicBool::new(false),
             stop,
         }
     }
@@ -197,6 +200,11 @@ impl<'a> Context<'a> {
         self.decided.store(true, Ordering::SeqCst);
     }
 
+    /// From now on, or no more, the order to keep what the source holds ends what is done.
+    pub(super) fn obey_keep(&self, keeps: bool) {
+        self.keeps.store(keeps, Ordering::SeqCst);
+    }
+
     /// Whether the step may go on: asked between any two pieces of work.
     pub(super) fn check(&self) -> Result<(), Halt> {
         if self.lease.is_lost() {
@@ -206,7 +214,11 @@ impl<'a> Context<'a> {
         if let Some(why) = orders.abort.filter(|_| !self.decided.load(Ordering::SeqCst)) {
             return Err(Halt::AbortOrdered(why));
         }
-        if orders.pause {
+        if let Some(why) = orders.keep.clone().filter(|_| self.keeps.load(Ordering::SeqCst)) {
+            return Err(Halt::KeepOrdered(why));
+        }
+        // Who goes back wants this move to end.
+        if orders.pause && orders.keep.is_none() {
             return Err(Halt::Paused);
         }
         if *self.stop.borrow() || self.cancelled.load(Ordering::SeqCst) {

@@ -14,7 +14,7 @@ use crate::domain::moves::{MoveId, Plan};
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::LeaseStore;
-use crate::ports::moves::Summary;
+use crate::ports::moves::{LedgerWrite, Summary};
 
 use super::carrier::{Listed, carried, carrier, hint};
 use super::context::Context;
@@ -25,12 +25,12 @@ use super::lease::MoveLease;
 use super::lease_of::Held;
 use super::meter::Meter;
 use super::notes::Notes;
-use super::{Ended, Mover, Shown, journal};
+use super::{Ended, Mover, Shown, journal, ledger, soak};
 
 /// How often orders are tried to be given while others give some.
 const ATTEMPTS_MAX: u32 = 10;
 /// Moves that are over and are looked through for a tenant's last one.
-const LOOKED_BACK: u32 = 10_000;
+pub(super) const LOOKED_BACK: u32 = 10_000;
 
 impl Mover<'_> {
     /// Writes a plan down as a move; one that is there already is left as it is.
@@ -106,6 +106,13 @@ impl Mover<'_> {
         if state.stage > Stage::Planned {
             let bulk_until_ms = held.lease.lease().unsettled_until_ms;
             events.push(Event::TakenOver { bulk_until_ms });
+        }
+        if soak::has_changed(&state) {
+            // Whoever resumes it has dealt with that. First, so that the source is watched anew whoever goes on from here.
+            let anew = LedgerWrite { name: ledger::SOAK.to_owned(), body: None };
+            if !self.world.moves.put_ledger(&state.plan.id, &[anew], held.lease.lease()).await? {
+                return Err(OpError::new(ErrorKind::Locked, "the move was taken over meanwhile"));
+            }
         }
         if state.paused || state.trouble.is_some() {
             events.push(Event::Resumed);
@@ -218,7 +225,7 @@ fn unwritten(id: &MoveId, halt: Halt) -> OpError {
 fn past_flip(state: &Move) -> OpError {
     let (tenant, source, target) = (state.plan.tenant(), &state.plan.source.cell, &state.plan.target.cell);
     OpError::new(ErrorKind::Refused, format!("tenant {tenant} is served by {target} already: there is no way back"))
-        .hint(format!("let the move end, then `cellctl tenant move {tenant} --to {source}`"))
+        .hint(format!("`cellctl tenant move {tenant} --rollback` takes it back to {source}, by a move of its own"))
 }
 
 fn no_move(name: &str) -> OpError {

@@ -3,6 +3,7 @@
 //! Constraints kept: what a step does is derived from the journal and from what is there, so that any mover can go on at
 //! any point; nothing counts that is not journalled, conditional, or idempotent; everything is bounded.
 
+pub mod back;
 mod barrier;
 mod capture;
 pub mod carrier;
@@ -35,10 +36,12 @@ mod reconcile;
 mod reserve;
 mod scan;
 mod shards;
+mod soak;
 mod steps;
 #[cfg(test)]
 mod testing;
 mod verify;
+mod warm;
 
 use std::sync::Arc;
 

@@ -130,6 +130,7 @@ pub fn orders(orders: &Orders) -> String {
         orders.pause.then(|| "pause".to_owned()),
         orders.cutover.then(|| "cut over".to_owned()),
         orders.abort.as_ref().map(|why| format!("abort ({})", visible(why))),
+        orders.keep.as_ref().map(|why| format!("end, and keep the source's items ({})", visible(why))),
         rate,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

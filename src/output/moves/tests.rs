@@ -220,8 +220,11 @@ fn what_to_do_next_follows_from_where_it_stands() {
 #[test]
 fn orders_are_told_in_words() {
     assert_eq!(show::orders(&Orders::default()), "none");
-    let all = Orders { version: 4, pause: true, cutover: true, abort: Some("mistake".to_owned()), rate: Some(0) };
+    let all =
+        Orders { version: 4, pause: true, cutover: true, abort: Some("mistake".to_owned()), keep: None, rate: Some(0) };
     assert_eq!(show::orders(&all), "pause, cut over, abort (mistake), no bound on its rate");
+    let keep = Orders { keep: Some("back".to_owned()), ..Orders::default() };
+    assert_eq!(show::orders(&keep), "end, and keep the source's items (back)");
 }
 
 #[test]

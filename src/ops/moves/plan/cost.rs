@@ -105,12 +105,13 @@ impl Mover<'_> {
 fn estimate(plan: &Plan, total: &Count, call_us: u64) -> Estimate {
     let options = &plan.options;
     let per_s = options.rate.unwrap_or(PARTITION_UNITS_PER_S).max(1);
-    // Copied in bulk once, deleted in transactions, which cost twice; read for the copy, and twice for the comparison.
-    let write_units = total.write_units;
-    let read_units = total.read_units * 3;
+    // Copied in bulk once, deleted in transactions, which cost twice; read for the copy, and twice for the comparison. A warm
+    // move writes nothing but what differs, and reads both sides up to twice before the comparison.
+    let write_units = if options.warm { 0 } else { total.write_units };
+    let read_units = total.read_units * if options.warm { 6 } else { 3 };
     let waits_ms = if options.fence.has_notes() { 0 } else { options.lease_ms + options.request_ms };
     #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-    let cost_usd = (total.write_units * 3) as f64 / 1e6 * WRITE_USD + read_units as f64 / 1e6 * READ_USD;
+    let cost_usd = (write_units + total.write_units * 2) as f64 / 1e6 * WRITE_USD + read_units as f64 / 1e6 * READ_USD;
     Estimate {
         items: total.items,
         bytes: total.bytes,
