@@ -62,11 +62,12 @@ async fn a_warm_copy_carries_over_what_differs_and_nothing_else() {
     stage.lock().table("target").insert(key(52), expired);
     let mut driver = driver(&stage, (&fleet, &actor), at(&stage, At::Capturing, None));
     assert!(matches!(driver.copy_warm().await, Ok(Event::Copied { items: 0, bytes: 0 })));
-    let mut inner = stage.lock();
-    let wanted = inner.table("source").clone();
-    assert_eq!(*inner.table("target"), wanted);
-    assert!(!inner.calls.contains(&"put_bulk"));
-    drop(inner);
+    {
+        let mut inner = stage.lock();
+        let wanted = inner.table("source").clone();
+        assert_eq!(*inner.table("target"), wanted);
+        assert!(!inner.calls.contains(&"put_bulk"));
+    }
     driver.state.stage = At::Barred;
     assert!(matches!(driver.work(Step::Reconcile).await, Ok(Event::Reconciled { keys: 4, .. })));
 }
@@ -81,12 +82,13 @@ async fn where_too_much_differs_the_target_is_emptied_and_everything_copied() {
     let driver = driver(&stage, (&fleet, &actor), at(&stage, At::Capturing, None));
     let before = driver.context.hold();
     assert!(matches!(driver.copy_warm().await, Ok(Event::Copied { items: 40, .. })));
-    let mut inner = stage.lock();
-    let wanted = inner.table("source").clone();
-    assert_eq!(*inner.table("target"), wanted);
-    // A delete that comes late finds another token.
-    assert!(inner.fences["cell-2-fences"][&0].hold.as_ref().is_some_and(|hold| hold.token > before.token));
-    drop(inner);
+    {
+        let mut inner = stage.lock();
+        let wanted = inner.table("source").clone();
+        assert_eq!(*inner.table("target"), wanted);
+        // A delete that comes late finds another token.
+        assert!(inner.fences["cell-2-fences"][&0].hold.as_ref().is_some_and(|hold| hold.token > before.token));
+    }
     stage.lock().put("target", 60, "copied by an earlier run");
     driver.copy_warm().await.expect("no failure");
     assert!(stage.lock().table("target").contains_key(&key(60)), "it is not emptied once a page was copied");
