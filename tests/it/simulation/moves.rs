@@ -151,7 +151,9 @@ fn nothing_is_lost_doubled_or_brought_back_on_the_way_back() {
     let broken: Vec<&String> = all.iter().filter_map(|(broken, ..)| broken.as_ref()).collect();
     assert!(broken.is_empty(), "{} of {BACKS}: {broken:#?}", broken.len());
     let mut counts = Counts::default();
-    all.iter().for_each(|(_, counted, _)| counts.merge(counted));
+    for (_, counted, _) in &all {
+        counts.merge(counted);
+    }
     let back = all.iter().filter(|(.., back)| *back == Some(Stage::Completed)).count() as u64;
     println!("{BACKS} schedules, {back} tenants went back; {counts:?}");
     assert!(back > BACKS / 2, "{back}");
