@@ -11,6 +11,7 @@ pub mod gate;
 pub mod judge;
 pub mod machine;
 pub mod orders;
+pub mod sample;
 #[cfg(test)]
 mod tests;
 pub mod waves;

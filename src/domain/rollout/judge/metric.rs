@@ -137,7 +137,13 @@ fn number(value: f64) -> String {
     if size != 0.0 && size < 0.001 {
         return format!("{value:.1e}");
     }
-    let digits = if size >= 100.0 { 0 } else if size >= 1.0 { 2 } else { 3 };
+    let digits = if size >= 100.0 {
+        0
+    } else if size >= 1.0 {
+        2
+    } else {
+        3
+    };
     let text = format!("{value:.digits$}");
     if digits == 0 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
 }

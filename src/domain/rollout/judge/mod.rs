@@ -103,7 +103,7 @@ pub fn alarms(cell: &CellId, names: &[String], known: &BTreeMap<String, AlarmSta
 
 fn alarm(cell: &CellId, name: &str, known: Option<&AlarmState>) -> Option<Seen> {
     let Some((state, reason)) = known else {
-        let what = format!("alarm {name} is not there, although the stack has it; cellctl cell drift tells more");
+        let what = format!("alarm {name} is not there, although the stack has it: was it deleted by hand?");
         return Some(seen(cell, Verdict::Missing, what));
     };
     let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
@@ -192,11 +192,15 @@ pub enum Answer<T> {
 /// A command: its exit code, none where a signal ended it, and the last line that it wrote.
 pub fn command(cell: &CellId, program: &str, answer: &Answer<(Option<i32>, String)>) -> Seen {
     match answer {
-        Answer::Got((Some(0), line)) => seen(cell, Verdict::Pass, format!("{program} ended with exit code 0{}", said(line))),
+        Answer::Got((Some(0), line)) => {
+            seen(cell, Verdict::Pass, format!("{program} ended with exit code 0{}", said(line)))
+        }
         Answer::Got((Some(code), line)) => {
             seen(cell, Verdict::Fail, format!("{program} ended with exit code {code}{}", said(line)))
         }
-        Answer::Got((None, line)) => seen(cell, Verdict::Fail, format!("{program} was ended by a signal{}", said(line))),
+        Answer::Got((None, line)) => {
+            seen(cell, Verdict::Fail, format!("{program} was ended by a signal{}", said(line)))
+        }
         Answer::Late(ms) => seen(cell, Verdict::Fail, format!("{program} did not end within {}", seconds(*ms))),
         Answer::Broken(why) => seen(cell, Verdict::Fail, format!("{program} could not be run: {why}")),
     }
