@@ -6,6 +6,7 @@ use crate::domain::audit::Head;
 use crate::domain::fleet::Place;
 use crate::domain::ids::CellId;
 use crate::domain::record::CellState;
+use crate::domain::rollout::RolloutId;
 
 use super::fence::FenceTable;
 
@@ -32,6 +33,8 @@ pub struct CellLoad {
     pub writes: u64,
     /// End of the cell's audit chain.
     pub audit: Option<Head>,
+    /// The rollout that is changing the cell: meanwhile no move begins there or leaves it.
+    pub changing: Option<RolloutId>,
 }
 
 impl CellLoad {

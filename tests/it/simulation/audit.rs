@@ -55,6 +55,7 @@ fn load(name: &str) -> (CellLoad, Sealed) {
         weight: 0,
         writes: 0,
         audit: Some(record.head()),
+        changing: None,
     };
     (load, record)
 }

@@ -90,6 +90,7 @@ pub(super) fn provisioned() -> Sim {
             weight: 0,
             writes: 0,
             audit: None,
+            changing: None,
         };
         sim.with_map(|map| map.loads.insert(cell, load));
     }

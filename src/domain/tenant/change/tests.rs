@@ -22,6 +22,7 @@ fn load(cell: &str) -> CellLoad {
         weight: 0,
         writes: 0,
         audit: None,
+        changing: None,
     }
 }
 

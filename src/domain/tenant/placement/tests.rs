@@ -55,6 +55,7 @@ fn load(id: &CellId, tenants: i64, weight: i64) -> CellLoad {
         weight,
         writes: 0,
         audit: None,
+        changing: None,
     }
 }
 
