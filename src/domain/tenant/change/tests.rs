@@ -12,19 +12,7 @@ fn stamp(at_ms: i64) -> Stamp {
 }
 
 fn load(cell: &str) -> CellLoad {
-    CellLoad {
-        cell: cell.parse().expect("valid"),
-        state: CellState::Active,
-        place: Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None },
-        cell_type: None,
-        fence_table: None,
-        fence_shards: 1,
-        tenants: 0,
-        weight: 0,
-        writes: 0,
-        audit: None,
-        changing: None,
-    }
+    CellLoad::sample(cell.parse().expect("valid"))
 }
 
 fn target(cell: &str) -> Target {

@@ -8,7 +8,6 @@ use super::Reserved;
 use crate::domain::audit::Actor;
 use crate::domain::fleet::{Cell, Fleet};
 use crate::domain::ids::CellId;
-use crate::domain::record::CellState;
 use crate::domain::rollout::RolloutId;
 use crate::domain::tenant::load::CellLoad;
 use crate::ops::moves::context::Context;
@@ -54,17 +53,9 @@ async fn stage(changing: &str) -> Stage {
     stage.lock().entry = Some(serde_json::from_value(entry).expect("an entry"));
     for name in CELLS {
         let load = CellLoad {
-            cell: cell(name),
-            state: CellState::Active,
-            place: stage.plan.source.place.clone(),
-            cell_type: None,
             fence_table: Some(format!("{name}-fences")),
-            fence_shards: 1,
-            tenants: 0,
-            weight: 0,
-            writes: 0,
-            audit: None,
             changing: (name == changing).then_some(RolloutId(12)),
+            ..CellLoad::sample(cell(name))
         };
         stage.lock().loads.insert(cell(name), load);
     }
