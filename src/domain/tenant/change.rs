@@ -349,7 +349,7 @@ pub fn begin_move(before: &Entry, id: &MoveId, target: &Target, shifts: Vec<Shif
     after.moving = Some(Moving { id: id.clone(), other: target.load.cell.clone() });
     let weight = signed(before.attributes.weight);
     let load = LoadChange { cell: target.load.cell.clone(), tenants: 1, weight, guard: target.admission() };
-    let at_rest = vec![before.cell.clone(), target.load.cell.clone()];
+    let at_rest = vec![target.load.cell.clone(), before.cell.clone()];
     let deed = Deed { action: "move-begun".to_owned(), from: summary(before), to: summary(&after) };
     Change { shifts, at_rest, ..finish(Some(before), after, stamp, deed, Some(load), None) }
 }

@@ -168,12 +168,6 @@ impl Mover<'_> {
     }
 }
 
-/// The room that a move holds in the cell that the tenant came from.
-fn give_back(load: &mut CellLoad, entry: &Entry) {
-    load.tenants = load.tenants.saturating_sub(1);
-    load.weight = load.weight.saturating_sub_unsigned(entry.attributes.weight);
-}
-
 /// What a rollout that is under way in a cell means for a move.
 fn being_changed(known: &Known<'_>) -> Option<String> {
     let by = known.load.changing?;
@@ -181,6 +175,12 @@ fn being_changed(known: &Known<'_>) -> Option<String> {
         "cell {} is being changed by rollout {by}: the move waits until that is done; `cellctl rollout watch {by}` follows it",
         known.cell.id
     ))
+}
+
+/// The room that a move holds in the cell that the tenant came from.
+fn give_back(load: &mut CellLoad, entry: &Entry) {
+    load.tenants = load.tenants.saturating_sub(1);
+    load.weight = load.weight.saturating_sub_unsigned(entry.attributes.weight);
 }
 
 fn refuse_unmovable(entry: &Entry) -> Result<(), OpError> {

@@ -3,6 +3,9 @@
 //! Constraint kept: each is one conditional transaction that is found again when its answer was lost, and may be repeated
 //! by anybody: the entry says which move it is in.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use crate::domain::fleet::Fleet;
