@@ -1,0 +1,10 @@
+//! Rollouts, as people read them.
+
+pub mod ended;
+pub mod list;
+pub(super) mod live;
+pub mod plan;
+mod sections;
+pub mod show;
+mod timeline;
+mod words;
