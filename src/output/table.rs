@@ -42,13 +42,7 @@ pub fn table_with(least: usize, headings: &[&str], rows: Vec<Vec<Field>>, style:
 }
 
 /// The same on a terminal of that width; none where there is no terminal.
-pub fn table_on(
-    terminal: Option<u16>,
-    least: usize,
-    headings: &[&str],
-    rows: Vec<Vec<Field>>,
-    style: Style,
-) -> String {
+pub fn table_on(terminal: Option<u16>, least: usize, headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
     let columns = terminal.map_or(headings.len(), |width| fitting(least, headings, &rows, usize::from(width)));
     let (headings, gone) = headings.split_at(columns);
     let mut table = Table::new();

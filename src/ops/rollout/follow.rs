@@ -35,11 +35,7 @@ impl Shown {
 
 impl Pilot<'_> {
     /// Reports what happens to a rollout until `done` says that this is all, and gives how it stands then.
-    pub async fn follow(
-        &self,
-        id: RolloutId,
-        done: impl Fn(&Shown) -> bool + Send + Sync,
-    ) -> Result<Shown, OpError> {
+    pub async fn follow(&self, id: RolloutId, done: impl Fn(&Shown) -> bool + Send + Sync) -> Result<Shown, OpError> {
         let world = &self.world.world;
         let mut shown = self.show(id).await?;
         world.reporter.report(&Event::RolloutPickedUp { state: Box::new(shown.state.clone()) });

@@ -57,7 +57,9 @@ fn sentence(run: &Run<'_>, style: Style) -> String {
         Ended::Aborted { why } => {
             format!("{name} was {} ({}); every cell is left as it is", style.warn("given up"), visible(why))
         }
-        Ended::AwaitsApproval { wave } => format!("{name} {}: wave {}", style.warn("waits for approval"), visible(wave)),
+        Ended::AwaitsApproval { wave } => {
+            format!("{name} {}: wave {}", style.warn("waits for approval"), visible(wave))
+        }
         Ended::Paused => format!("{name} is {}", style.warn("paused")),
         Ended::Stopped => format!("{name} has {} where it was", style.warn("stopped")),
     }

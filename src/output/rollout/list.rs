@@ -2,12 +2,11 @@
 
 use crate::domain::rollout::machine::Stage;
 use crate::output::Style;
-use crate::output::moves::units::between;
 use crate::output::table::{Field, Tone, plain, table_on, width};
 use crate::output::tenants::{time, visible};
 use crate::ports::rollout::Summary;
 
-use super::words;
+use super::terms;
 
 /// The rollout, how far it is, and its wave are always shown.
 const COLUMNS_MIN: usize = 3;
@@ -34,8 +33,8 @@ fn row(summary: &Summary) -> Vec<Field> {
         plain(wave(summary)),
         plain(summary.cells.to_string()),
         plain(time(summary.planned_at_ms)),
-        plain(between(summary.planned_at_ms, summary.at_ms)),
-        plain(summary.commit.as_deref().map_or_else(|| "-".to_owned(), words::short)),
+        plain(terms::between(summary.planned_at_ms, summary.at_ms)),
+        plain(summary.commit.as_deref().map_or_else(|| "-".to_owned(), terms::short)),
         plain(summary.change.short()),
         plain(summary.why.as_deref().map_or_else(|| "-".to_owned(), visible)),
     ]

@@ -17,7 +17,7 @@ use crate::output::moves::units::many;
 use crate::output::table::{Tone, paint};
 use crate::output::tenants::visible;
 
-use super::{timeline, words};
+use super::{terms, timeline};
 
 /// Waves that are drawn at a time, around the current one.
 const WAVES_MAX: usize = 8;
@@ -134,7 +134,7 @@ pub(super) fn view(state: &Rollout, progress: Option<&Progress>, style: Style) -
 fn wave_line(state: &Rollout, index: usize, progress: Option<&Progress>, widest: usize, style: Style) -> String {
     let wave = &state.plan.waves[index];
     let mut text = format!("{:<widest$}  {:<9}  ", visible(&wave.name), many(wave.cells as u64, "cell"));
-    text.push_str(&paint(&words::wave(state, index, progress), style));
+    text.push_str(&paint(&terms::wave(state, index, progress), style));
     let is_working = index == state.wave && matches!(state.stage, Stage::Changing | Stage::TakingBack);
     if let Some(now) = progress.filter(|now| is_working && now.wave == index && now.stage == state.stage) {
         text.push_str(&format!(", {} done", now.done));
@@ -142,7 +142,7 @@ fn wave_line(state: &Rollout, index: usize, progress: Option<&Progress>, widest:
             text.push_str(&format!(", {}", style.bad(&format!("{} failed", now.failed))));
         }
         if !now.under_way.is_empty() {
-            text.push_str(&format!(": {} under way", words::names(&now.under_way)));
+            text.push_str(&format!(": {} under way", terms::names(&now.under_way)));
         }
     }
     text
@@ -150,10 +150,10 @@ fn wave_line(state: &Rollout, index: usize, progress: Option<&Progress>, widest:
 
 /// A line for each gate, the worst first.
 fn gate_lines(state: &Rollout, progress: Option<&Progress>, style: Style) -> Vec<String> {
-    let mut looks: Vec<_> = words::gates(state, progress).iter().collect();
+    let mut looks: Vec<_> = terms::gates(state, progress).iter().collect();
     looks.sort_by_key(|look| std::cmp::Reverse((look.failed, look.verdict)));
     let line = |look: &&crate::domain::rollout::gate::Look| {
-        let verdict = words::verdict(look);
+        let verdict = terms::verdict(look);
         let seen = look.seen.first().filter(|_| verdict.1 != Tone::Good);
         let seen = seen.map(|seen| format!(": {}", visible(&seen.what))).unwrap_or_default();
         format!("  gate {} {}{seen}", visible(&look.gate), paint(&verdict, style))
@@ -166,7 +166,7 @@ pub(in crate::output) fn begun(state: &Rollout) -> String {
     let cells: usize = state.plan.waves.iter().map(|wave| wave.cells).sum();
     let waves = many(state.plan.waves.len() as u64, "wave");
     let stage = match state.current().filter(|_| !state.stage.is_over()) {
-        Some(wave) => format!("{} {}", visible(&wave.name), words::wave(state, state.wave, None).0),
+        Some(wave) => format!("{} {}", visible(&wave.name), terms::wave(state, state.wave, None).0),
         None => state.stage.as_str().to_owned(),
     };
     format!("rollout {}: {} in {waves}; {stage}", state.plan.id, many(cells as u64, "cell"))

@@ -16,7 +16,7 @@ use crate::output::table::{Field, Tone, plain, table_on, width};
 use crate::output::tenants::visible;
 use crate::ports::rollout::Summary;
 
-use super::words;
+use super::terms;
 
 /// The wave, its cells and the share at risk are always shown.
 const COLUMNS_MIN: usize = 4;
@@ -89,8 +89,8 @@ fn documents(planned: &Planned) -> Vec<WaveDocument<'_>> {
             name: &wave.name,
             cells: cells.iter().map(|cell| &cell.desired.cell).collect(),
             tenants: wave.tenants,
-            share: words::part(wave.tenants, all),
-            share_so_far: words::part(so_far, all),
+            share: terms::part(wave.tenants, all),
+            share_so_far: terms::part(so_far, all),
             bake_ms: wave.bake_ms,
             gates: &wave.gates,
             max_in_flight: wave.max_in_flight,
@@ -114,8 +114,8 @@ pub(super) fn text_on(planned: &Planned, terminal: Option<u16>, style: Style) ->
     }
     let mut rules = Sheet::default();
     rules.line("change", change(planned));
-    rules.line("takes", format!("about {}, without what has to be waited for", words::span(planned.about_ms)));
-    rules.line("a wave fails", words::rollback(planned.plan.rollback));
+    rules.line("takes", format!("about {}, without what has to be waited for", terms::span(planned.about_ms)));
+    rules.line("a wave fails", terms::rollback(planned.plan.rollback));
     if planned.plan.gate_dry_run {
         rules.line("gates", style.warn("report only: none fails a wave"));
     }
@@ -156,9 +156,9 @@ fn row(wave: &Wave, so_far: u64, all: u64) -> Vec<Field> {
     vec![
         plain(visible(&wave.name)),
         plain(wave.cells.to_string()),
-        plain(words::share(wave.tenants, all)),
-        plain(words::share(so_far, all)),
-        plain(words::span(wave.bake_ms)),
+        plain(terms::share(wave.tenants, all)),
+        plain(terms::share(so_far, all)),
+        plain(if wave.bake_ms == 0 { "-".to_owned() } else { terms::span(wave.bake_ms) }),
         begins,
         plain(wave.tenants.to_string()),
         plain(wave.max_in_flight.map_or_else(|| "auto".to_owned(), |number| number.to_string())),
@@ -171,5 +171,5 @@ fn who_and_how(wave: &Wave, changed: &[CellChange]) -> String {
     let cells: Vec<&CellId> = changed.iter().map(|cell| &cell.desired.cell).collect();
     let gates: Vec<&str> = wave.gates.iter().map(|gate| gate.name.as_str()).collect();
     let gates = if gates.is_empty() { "no gates".to_owned() } else { format!("gates {}", visible(&gates.join(", "))) };
-    format!("{}; {gates}", words::names(&cells))
+    format!("{}; {gates}", terms::names(&cells))
 }

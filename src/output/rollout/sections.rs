@@ -6,11 +6,10 @@ use crate::domain::rollout::event::{Changed, Troubled};
 use crate::domain::rollout::machine::{Progress as WaveProgress, Rollout, Stage};
 use crate::ops::rollout::Progress;
 use crate::output::Style;
-use crate::output::moves::units::between;
 use crate::output::table::{Field, Tone, plain, table_on};
 use crate::output::tenants::visible;
 
-use super::words;
+use super::terms;
 
 /// The wave, its cells, and where it stands are always shown.
 const WAVE_COLUMNS_MIN: usize = 3;
@@ -37,11 +36,14 @@ fn wave_row(state: &Rollout, index: usize, progress: Option<&Progress>) -> Vec<F
     vec![
         plain(visible(&plan.name)),
         plain(plan.cells.to_string()),
-        words::wave(state, index, progress),
+        terms::wave(state, index, progress),
         plain(done.map_or_else(|| "-".to_owned(), |done| done.to_string())),
-        failed.map_or_else(|| plain("-"), |failed| (failed.to_string(), if failed > 0 { Tone::Bad } else { Tone::Plain })),
+        failed.map_or_else(
+            || plain("-"),
+            |failed| (failed.to_string(), if failed > 0 { Tone::Bad } else { Tone::Plain }),
+        ),
         plain(plan.tenants.to_string()),
-        plain(words::share(plan.tenants, state.plan.tenants)),
+        plain(terms::share(plan.tenants, state.plan.tenants)),
         plain(took(wave)),
         plain(approval),
     ]
@@ -64,7 +66,7 @@ fn counts(
 
 fn took(wave: &WaveProgress) -> String {
     let end = wave.back_at_ms.or(wave.passed_at_ms).or(wave.changed_at_ms);
-    wave.started_at_ms.zip(end).map_or_else(|| "-".to_owned(), |(from, to)| between(from, to))
+    wave.started_at_ms.zip(end).map_or_else(|| "-".to_owned(), |(from, to)| terms::between(from, to))
 }
 
 /// A row for each gate of the wave that it is at, the worst first; none where no gate was looked at.
@@ -74,7 +76,7 @@ pub(super) fn gates(
     terminal: Option<u16>,
     style: Style,
 ) -> Option<String> {
-    let mut looks: Vec<_> = words::gates(state, progress).iter().collect();
+    let mut looks: Vec<_> = terms::gates(state, progress).iter().collect();
     if looks.is_empty() || state.stage == Stage::Completed {
         return None;
     }
@@ -83,7 +85,7 @@ pub(super) fn gates(
         let seen = look.seen.first().map_or_else(|| "-".to_owned(), |seen| visible(&seen.what));
         let cell = look.seen.first().and_then(|seen| seen.cell.as_ref()).map_or("-", |cell| cell.as_str());
         let fields = [plain(seen), plain(cell), plain(look.cells.to_string()), plain(look.failed_in_row.to_string())];
-        [plain(visible(&look.gate)), words::verdict(look)].into_iter().chain(fields).collect()
+        [plain(visible(&look.gate)), terms::verdict(look)].into_iter().chain(fields).collect()
     });
     let headings = ["gate", "verdict", "seen", "in", "cells", "failing looks"];
     Some(table_on(terminal, GATE_COLUMNS_MIN, &headings, rows.collect(), style))

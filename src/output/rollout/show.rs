@@ -12,7 +12,7 @@ use crate::output::table::width;
 use crate::output::tenants::{time, visible};
 
 use super::timeline::timeline;
-use super::{sections, words};
+use super::{sections, terms};
 
 /// Everything about one rollout, at `now_ms`.
 pub fn show(shown: &Shown, now_ms: i64, style: Style) -> String {
@@ -59,7 +59,7 @@ fn facts(shown: &Shown, now_ms: i64, style: Style) -> Sheet {
     sheet.line("began", time(plan.at_ms));
     sheet.line("stage", stage(state, style));
     sheet.line("so far", so_far(state));
-    sheet.line("on failure", words::rollback(plan.rollback));
+    sheet.line("on failure", terms::rollback(plan.rollback));
     if plan.gate_dry_run {
         sheet.line("gates", style.warn("report only: none fails a wave"));
     }
@@ -67,19 +67,20 @@ fn facts(shown: &Shown, now_ms: i64, style: Style) -> Sheet {
         sheet.line("held by", holder(shown.holder(now_ms)));
         sheet.line("orders", orders(&shown.orders, state));
     }
-    let waits_for = shown.progress.as_ref().filter(|_| !is_over && shown.holder(now_ms).is_some());
-    if let Some(waits_for) = waits_for.and_then(|progress| progress.waits_for.as_ref()) {
+    // What a process said that is gone is not news.
+    let progress = shown.progress.as_ref().filter(|_| !is_over && shown.holder(now_ms).is_some());
+    if let Some(waits_for) = progress.and_then(|progress| progress.waits_for.as_ref()) {
         sheet.line("waits for", visible(waits_for));
     }
-    if let Some(under_way) = shown.progress.as_ref().filter(|now| !is_over && !now.under_way.is_empty()) {
-        sheet.line("under way", words::names(&under_way.under_way));
+    if let Some(under_way) = progress.filter(|now| !now.under_way.is_empty()) {
+        sheet.line("under way", terms::names(&under_way.under_way));
     }
     if let Some(why) = state.why.as_ref().filter(|_| state.stage != Stage::Completed) {
         sheet.line("why", visible(why));
     }
     if !state.kept.is_empty() {
         let cells: Vec<_> = state.kept.iter().map(|one| &one.cell).collect();
-        sheet.line("not as before", style.warn(&words::names(&cells)));
+        sheet.line("not as before", style.warn(&terms::names(&cells)));
     }
     sheet.line("next", next(shown, now_ms));
     sheet
@@ -111,8 +112,9 @@ fn so_far(state: &Rollout) -> String {
     let begun = plan.waves.iter().zip(&state.waves);
     let begun = begun.filter(|(_, wave)| wave.started_at_ms.is_some() && wave.back.is_none());
     let (reached, tenants) = begun.fold((0, 0), |sum, (wave, _)| (sum.0 + wave.cells, sum.1 + wave.tenants));
-    let share = words::share(tenants, plan.tenants);
-    format!("waves of {reached} of {} were begun: {}, {share} of all", many(cells as u64, "cell"), many(tenants, "tenant"))
+    let share = terms::share(tenants, plan.tenants);
+    let (cells, tenants) = (many(cells as u64, "cell"), many(tenants, "tenant"));
+    format!("begun in {reached} of {cells}, with {tenants} ({share} of all)")
 }
 
 fn holder(lease: Option<&Lease>) -> String {

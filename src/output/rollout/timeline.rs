@@ -3,11 +3,11 @@
 use crate::domain::rollout::event::{Changed, Entry, Event};
 use crate::domain::rollout::machine::Rollout;
 use crate::output::Style;
-use crate::output::moves::units::{between, many};
+use crate::output::moves::units::many;
 use crate::output::table::{Field, Tone, plain, table_on};
 use crate::output::tenants::{time, visible};
 
-use super::words;
+use super::terms;
 
 /// What happened, its facts, and how long after the plan are always shown.
 const COLUMNS_MIN: usize = 3;
@@ -23,7 +23,7 @@ fn row(entry: &Entry, state: &Rollout) -> Vec<Field> {
     let name = |wave: usize| state.plan.waves.get(wave).map(|wave| wave.name.as_str());
     let about = wave_of(&entry.event).and_then(name).map(|name| format!("{name}: ")).unwrap_or_default();
     vec![
-        plain(between(state.plan.at_ms, entry.at_ms)),
+        plain(terms::between(state.plan.at_ms, entry.at_ms)),
         (entry.event.name().to_owned(), tone(&entry.event)),
         plain(visible(&format!("{about}{}", detail(&entry.event)))),
         plain(time(entry.at_ms)),
@@ -73,16 +73,16 @@ pub(super) fn detail(event: &Event) -> String {
         Event::WaveStarted { .. } => "what its cells were is written down".to_owned(),
         Event::WaveChanged { changed, .. } | Event::WaveBack { changed, .. } => self::changed(changed),
         Event::Baked { baked_ms, gates, .. } => {
-            format!("baked for {}; gates: {}", words::span(*baked_ms), words::gates_in_short(gates))
+            format!("baked for {}; gates: {}", terms::span(*baked_ms), terms::gates_in_short(gates))
         }
         Event::GatesFailed { baked_ms, gates, .. } => {
             let first = gates.iter().find(|look| look.failed).and_then(|look| look.seen.first());
             let what = first.map(|seen| format!(": {}", seen.what)).unwrap_or_default();
-            format!("after {}: {}{what}", words::span(*baked_ms), words::gates_in_short(gates))
+            format!("after {}: {}{what}", terms::span(*baked_ms), terms::gates_in_short(gates))
         }
-        Event::WavePassed { baked_ms, promoted_by: None, .. } => format!("baked for {}", words::span(*baked_ms)),
+        Event::WavePassed { baked_ms, promoted_by: None, .. } => format!("baked for {}", terms::span(*baked_ms)),
         Event::WavePassed { baked_ms, promoted_by: Some(who), .. } => {
-            format!("promoted by {who} after {}", words::span(*baked_ms))
+            format!("promoted by {who} after {}", terms::span(*baked_ms))
         }
         Event::Halted { why, .. } | Event::RollbackFailed { why, .. } | Event::Aborted { why } => why.clone(),
         Event::Paused { who } => format!("by {who}"),
@@ -92,7 +92,7 @@ pub(super) fn detail(event: &Event) -> String {
         },
         Event::RolledBack { kept } if !kept.is_empty() => {
             let cells: Vec<_> = kept.iter().map(|one| &one.cell).collect();
-            format!("but for {}", words::names(&cells))
+            format!("but for {}", terms::names(&cells))
         }
         Event::RolledBack { .. } => "every cell is as it was".to_owned(),
         Event::Completed => "every wave is good".to_owned(),

@@ -22,6 +22,11 @@ pub(super) fn span(ms: u64) -> String {
     whole.unwrap_or(&text).to_owned()
 }
 
+/// The time between two moments, in milliseconds.
+pub(super) fn between(from_ms: i64, to_ms: i64) -> String {
+    span(u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0))
+}
+
 /// "0.5 %" of all tenants.
 pub(super) fn share(tenants: u64, all: u64) -> String {
     format!("{:.1} %", part(tenants, all) * 100.0)
