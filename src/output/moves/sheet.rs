@@ -51,7 +51,7 @@ impl Sheet {
 }
 
 /// Lines of at most so many characters; a longer word has a line of its own.
-fn folded(text: &str, room: usize) -> Vec<String> {
+pub(in crate::output) fn folded(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {

@@ -4,6 +4,7 @@ use crate::domain::rollout::RolloutId;
 use crate::domain::rollout::machine::Rollout;
 use crate::ops::rollout::Ended;
 use crate::output::Style;
+use crate::output::moves::sheet::{Sheet, folded};
 use crate::output::table::width;
 use crate::output::tenants::visible;
 
@@ -15,7 +16,7 @@ use super::sections;
 pub struct Run<'a> {
     /// The rollout.
     pub id: RolloutId,
-    /// How it ended; none where there was nothing to roll out.
+    /// How it ended.
     pub outcome: &'a Ended,
     /// How it stands.
     pub state: &'a Rollout,
@@ -29,12 +30,13 @@ pub fn run(run: &Run<'_>, style: Style) -> String {
 /// The same on a terminal of that width.
 pub(super) fn run_on(run: &Run<'_>, terminal: Option<u16>, style: Style) -> String {
     let waves = sections::waves(run.state, None, terminal, style);
-    let mut text = format!("{}\n\n{waves}\n", sentence(run, style));
+    let sentence = folded(&sentence(run, style), terminal.map_or(usize::MAX, usize::from)).join("\n");
+    let mut text = format!("{sentence}\n{}\n{waves}\n", more(run.outcome, style).text(terminal, style));
     let gates = sections::gates(run.state, None, terminal, style);
     if let Some(gates) = gates.filter(|_| *run.outcome != Ended::Completed) {
         text.push_str(&format!("\n{gates}\n"));
     }
-    let troubled = sections::troubled(run.state, style);
+    let troubled = sections::troubled(run.state, terminal, style);
     if !troubled.is_empty() {
         text.push_str(&format!("\n{troubled}"));
     }
@@ -43,17 +45,11 @@ pub(super) fn run_on(run: &Run<'_>, terminal: Option<u16>, style: Style) -> Stri
 
 fn sentence(run: &Run<'_>, style: Style) -> String {
     let name = style.strong(&format!("rollout {}", run.id));
-    let hinted = |what: &str, why: &str, hint: &str| {
-        format!("{name} {what}: {}\n    {} {}", visible(why), style.strong("hint:"), visible(hint))
-    };
     match run.outcome {
         Ended::Completed => format!("{name} is {}: every wave is good", style.good("complete")),
-        Ended::RolledBack { why, kept } => {
-            let kept = kept.iter().map(|one| format!("\n    {}: {}", sections::head(one, style), visible(&one.why)));
-            format!("{name} was {}: {}{}", style.warn("taken back"), visible(why), kept.collect::<String>())
-        }
-        Ended::BackFailed { why, hint, .. } => hinted(&style.bad("could not be taken back"), why, hint),
-        Ended::Halted { why, hint } => hinted(&style.bad("stands still"), why, hint),
+        Ended::RolledBack { why, .. } => format!("{name} was {}: {}", style.warn("taken back"), visible(why)),
+        Ended::BackFailed { why, .. } => format!("{name} {}: {}", style.bad("could not be taken back"), visible(why)),
+        Ended::Halted { why, .. } => format!("{name} {}: {}", style.bad("stands still"), visible(why)),
         Ended::Aborted { why } => {
             format!("{name} was {} ({}); every cell is left as it is", style.warn("given up"), visible(why))
         }
@@ -63,4 +59,18 @@ fn sentence(run: &Run<'_>, style: Style) -> String {
         Ended::Paused => format!("{name} is {}", style.warn("paused")),
         Ended::Stopped => format!("{name} has {} where it was", style.warn("stopped")),
     }
+}
+
+/// What to do, and cells that keep the new version.
+fn more(outcome: &Ended, style: Style) -> Sheet {
+    let mut sheet = Sheet::indented(4);
+    match outcome {
+        Ended::BackFailed { hint, .. } | Ended::Halted { hint, .. } => sheet.line("hint", visible(hint)),
+        Ended::RolledBack { kept, .. } => kept.iter().for_each(|one| {
+            let why = format!("{}: {}", sections::outcome(one, style), visible(&one.why));
+            sheet.line(one.cell.to_string(), why);
+        }),
+        _ => {}
+    }
+    sheet
 }

@@ -6,6 +6,8 @@ use crate::domain::rollout::event::{Changed, Troubled};
 use crate::domain::rollout::machine::{Progress as WaveProgress, Rollout, Stage};
 use crate::ops::rollout::Progress;
 use crate::output::Style;
+use crate::output::moves::sheet::Sheet;
+use crate::output::moves::units::many;
 use crate::output::table::{Field, Tone, plain, table_on};
 use crate::output::tenants::visible;
 
@@ -92,31 +94,30 @@ pub(super) fn gates(
 }
 
 /// Cells that did not go as they should: one line each, and how many more there are.
-pub(super) fn troubled(state: &Rollout, style: Style) -> String {
+pub(super) fn troubled(state: &Rollout, terminal: Option<u16>, style: Style) -> String {
     let forward = state.waves.iter().filter_map(|wave| wave.changed.as_ref());
     let back = state.waves.iter().filter_map(|wave| wave.back.as_ref());
-    let mut text = String::new();
+    let mut sheet = Sheet::default();
     for (changed, way) in forward.map(|one| (one, "")).chain(back.map(|one| (one, ", on the way back"))) {
-        lines(&mut text, changed, way, style);
+        lines(&mut sheet, changed, way, style);
     }
-    text
+    sheet.text(terminal, style)
 }
 
-fn lines(text: &mut String, changed: &Changed, way: &str, style: Style) {
+fn lines(sheet: &mut Sheet, changed: &Changed, way: &str, style: Style) {
     for one in changed.troubled.iter().take(TROUBLED_MAX) {
-        text.push_str(&format!("{}{way}: {}\n", head(one, style), visible(&one.why)));
+        sheet.line(one.cell.to_string(), format!("{}{way}: {}", outcome(one, style), visible(&one.why)));
     }
     let all = (changed.failed + changed.left_out).max(changed.troubled.len());
     let more = all.saturating_sub(TROUBLED_MAX.min(changed.troubled.len()));
     if more > 0 {
-        text.push_str(&format!("… and {more} more cells{way}; --output json has more of them\n"));
+        sheet.line("more", format!("{}{way}; --output json has more of them", many(more as u64, "cell")));
     }
 }
 
-/// "failed cell-3".
-pub(super) fn head(one: &Troubled, style: Style) -> String {
-    let word = one.outcome.replace('-', " ");
+/// "rolled back".
+pub(super) fn outcome(one: &Troubled, style: Style) -> String {
     let is_left_out = matches!(one.outcome.as_str(), "new" | "changed-since" | "gone");
-    let word = if is_left_out { style.warn(&visible(&word)) } else { style.bad(&visible(&word)) };
-    format!("{word} {}", style.strong(one.cell.as_str()))
+    let word = visible(&one.outcome.replace('-', " "));
+    if is_left_out { style.warn(&word) } else { style.bad(&word) }
 }

@@ -38,7 +38,7 @@ pub(super) fn head_on(shown: &Shown, now_ms: i64, terminal: Option<u16>, style: 
     if let Some(gates) = sections::gates(&shown.state, progress, terminal, style) {
         text.push_str(&format!("\n{gates}\n"));
     }
-    let troubled = sections::troubled(&shown.state, style);
+    let troubled = sections::troubled(&shown.state, terminal, style);
     if !troubled.is_empty() {
         text.push_str(&format!("\n{troubled}"));
     }
@@ -149,10 +149,16 @@ pub fn next(shown: &Shown, now_ms: i64) -> String {
         (Stage::Completed, _) => {
             format!("nothing; `cellctl rollout rollback {id}` still takes it back, while no other one is open")
         }
-        (Stage::RolledBack, _) => "mend the change, then `cellctl rollout start`".to_owned(),
-        (Stage::Aborted, _) => {
-            "every cell is left as it is; `cellctl rollout start` brings the definitions to all".to_owned()
+        (Stage::RolledBack, _) if state.last_begun().is_some() => {
+            format!(
+                "mend the change, then `cellctl rollout start`; `cellctl rollout rollback {id}` takes back the waves before, too"
+            )
         }
+        (Stage::RolledBack, _) => "mend the change, then `cellctl rollout start`".to_owned(),
+        (Stage::Aborted, _) if state.last_begun().is_some() => {
+            format!("every cell is left as it is; `cellctl rollout rollback {id}` takes back what was begun")
+        }
+        (Stage::Aborted, _) => "nothing was begun; `cellctl rollout start` begins another one".to_owned(),
         _ if shown.holder(now_ms).is_some() => format!("it is under way: `cellctl rollout watch {id}` follows it"),
         (Stage::Halted | Stage::BackFailed, _) if !hint().is_empty() => hint(),
         (_, Step::AwaitApproval) if shown.orders.approve.as_ref().is_none_or(|word| word.wave < state.wave) => {

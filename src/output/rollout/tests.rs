@@ -292,19 +292,19 @@ held by:    ann@desk since 2025-06-15 15:06:40 UTC
 orders:     none
 next:       it is under way: `cellctl rollout watch 12` follows it
 
-WAVE    CELLS  STATE                    DONE  FAILED  TENANTS  SHARE   TOOK       APPROVAL
+WAVE    CELLS  STATE                    DONE  FAILED  TENANTS  SHARE   TOOK   APPROVAL
 canary  1      passed                   1     0       12       0.5 %   2 min  -
 first   1      baking, 6 min 20 s left  1     0       108      4.5 %   1 min  -
-rest    8      not begun                -     -       2000     83.3 %  -          -
-zero    1      not begun                -     -       280      11.7 %  -          needed
+rest    8      not begun                -     -       2000     83.3 %  -      -
+zero    1      not begun                -     -       280      11.7 %  -      needed
 
 GATE     VERDICT      SEEN                IN      CELLS  FAILING LOOKS
 latency  no data yet  3 of 5 data points  cell-1  1      0
 stack    holds        UPDATE_COMPLETE     cell-1  1      0
 alarms   holds        2 alarms are OK     cell-1  1      0
 
-AFTER      WHAT          DETAIL                                       WHEN                     BY
-0 ms       planned       11 cells in 4 waves                          2025-06-15 15:06:40 UTC  ann@desk
+AFTER  WHAT          DETAIL                                       WHEN                     BY
+0 ms   planned       11 cells in 4 waves                          2025-06-15 15:06:40 UTC  ann@desk
 1 min  wave-started  canary: what its cells were is written down  2025-06-15 15:07:40 UTC  ann@desk
 2 min  wave-changed  canary: 1 done                               2025-06-15 15:08:40 UTC  ann@desk
 3 min  wave-passed   canary: baked for 10 min                     2025-06-15 15:09:40 UTC  ann@desk
@@ -329,11 +329,11 @@ waits for:  the move acme:3 from cell-8 to cell-2 (copied)
 under way:  cell-6, cell-7
 next:       it is under way: `cellctl rollout watch 12` follows it
 
-WAVE    CELLS  STATE      DONE  FAILED  TENANTS  SHARE   TOOK       APPROVAL
+WAVE    CELLS  STATE      DONE  FAILED  TENANTS  SHARE   TOOK   APPROVAL
 canary  1      passed     1     0       12       0.5 %   2 min  -
 first   1      passed     1     0       108      4.5 %   2 min  -
-rest    8      changing   4     1       2000     83.3 %  -          -
-zero    1      not begun  -     -       280      11.7 %  -          needed
+rest    8      changing   4     1       2000     83.3 %  -      -
+zero    1      not begun  -     -       280      11.7 %  -      needed
 ";
     assert_eq!(show::head_on(&changing(), AT_MS, None, PLAIN()), wanted);
 }
@@ -354,13 +354,13 @@ fn a_rollout_that_was_taken_back_names_what_failed() {
     let wanted = "\
 rollout 12 was taken back: 1 cell failed: cell-1
 
-WAVE    CELLS  STATE       DONE  FAILED  TENANTS  SHARE   TOOK       APPROVAL
+WAVE    CELLS  STATE       DONE  FAILED  TENANTS  SHARE   TOOK   APPROVAL
 canary  1      taken back  1     0       12       0.5 %   7 min  -
 first   1      taken back  1     0       108      4.5 %   3 min  -
-rest    8      not begun   -     -       2000     83.3 %  -          -
-zero    1      not begun   -     -       280      11.7 %  -          needed
+rest    8      not begun   -     -       2000     83.3 %  -      -
+zero    1      not begun   -     -       280      11.7 %  -      needed
 
-rolled back cell-1: OrdersQueue UPDATE_FAILED: Invalid value for VisibilityTimeout \u{fffd}[2J
+cell-1: rolled back: OrdersQueue UPDATE_FAILED: Invalid value for VisibilityTimeout \u{fffd}[2J
 ";
     assert_eq!(run(&shown, &outcome), wanted);
 }
@@ -396,7 +396,7 @@ fn every_end_of_a_run_is_a_sentence() {
         (Ended::Completed, "rollout 12 is complete: every wave is good\n"),
         (
             Ended::RolledBack { why: why.clone(), kept },
-            "rollout 12 was taken back: gate \u{fffd}x failed\n    new cell-9: gate \u{fffd}x failed\n",
+            "rollout 12 was taken back: gate \u{fffd}x failed\n    cell-9: new: gate \u{fffd}x failed\n",
         ),
         (
             Ended::BackFailed { why: why.clone(), hint: hint.clone(), cells: Vec::new() },
@@ -440,7 +440,7 @@ fn a_list_says_how_far_each_has_come() {
     assert!(list::list_on(&[], None, PLAIN()).starts_with("There has been no rollout yet"));
     let rollouts = [baking(), taken_back()].map(|shown| Summary::of(&shown.state));
     let wanted = "\
-ROLLOUT  STAGE        WAVE             CELLS  BEGAN                    TOOK       COMMIT        CHANGE        WHY
+ROLLOUT  STAGE        WAVE             CELLS  BEGAN                    TOOK   COMMIT        CHANGE        WHY
 12       baking       first (2 of 4)   11     2025-06-15 15:06:40 UTC  5 min  8d1c0ffee8d1  12ea12eace7d  -
 12       rolled-back  canary (1 of 4)  11     2025-06-15 15:06:40 UTC  9 min  8d1c0ffee8d1  12ea12eace7d  1 cell failed: cell-1";
     assert_eq!(list::list_on(&rollouts, None, PLAIN()), wanted);
@@ -459,7 +459,13 @@ zero    1 cell     not begun
   gate stack holds
   gate alarms holds";
     assert_eq!(lines(&baking()), wanted);
-    let wanted = "@live-changing";
+    let wanted = "\
+rollout 12: changing, wave 3 of 4
+canary  1 cell     passed
+first   1 cell     passed
+rest    8 cells    changing, 4 done, 1 failed: cell-6, cell-7 under way
+zero    1 cell     not begun
+waits for the move acme:3 from cell-8 to cell-2 (copied)";
     assert_eq!(lines(&changing()), wanted);
 }
 
