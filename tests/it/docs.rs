@@ -257,6 +257,26 @@ fn every_example_definition_is_valid() {
     assert!(seen > 2, "only {seen} examples were found");
 }
 
+#[test]
+fn every_example_fleet_is_valid_for_the_example_cells() {
+    let mut seen = 0;
+    for (name, text) in documents() {
+        for (_, body) in blocks(&text).iter().filter(|(info, body)| info == "yaml" && body.contains("kind: Fleet")) {
+            seen += 1;
+            let dir = tempfile::tempdir().expect("a folder");
+            for cell in ["canary-1", "cell-0", "cell-1", "cell-2", "cell-3"] {
+                let file = format!("{cell}.yaml");
+                fs::write(dir.path().join(&file), read(&format!("cells/{file}"))).expect("written");
+            }
+            fs::write(dir.path().join("fleet.yaml"), body).expect("written");
+            if let Err(error) = definitions::load(dir.path()) {
+                panic!("{name}: {error}\n{error:#?}");
+            }
+        }
+    }
+    assert!(seen > 1, "only {seen} examples were found");
+}
+
 fn file_name(definition: &str) -> String {
     let name =
         definition.split("name: ").nth(1).map(|rest| rest.split([',', ' ', '\n', '}']).next().unwrap_or_default());
