@@ -10,7 +10,7 @@ pub mod show;
 #[cfg(test)]
 mod tests;
 mod timeline;
-mod units;
+pub(in crate::output) mod units;
 
 use crate::domain::ids::TenantId;
 use crate::ops::moves::many::Failure;
