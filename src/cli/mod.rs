@@ -29,6 +29,7 @@ pub mod schema;
 pub mod settings;
 pub mod tenant;
 pub mod tenant_args;
+mod tenant_back;
 pub mod tenant_import;
 pub mod tenant_list;
 pub mod tenant_move;

@@ -10,7 +10,7 @@ use cellctl::domain::moves::fence::{Shard, Shift};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::Entry;
 use cellctl::domain::tenant::change::{Admission, Change, FenceWrite, LoadChange, LoadGuard, bytes_max};
-use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable, shards_in};
+use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable, Shards, shards_in};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::ports::tenants::{CHANGES_MAX, EntryPage, FencePage, StoredRecord, StoredRoot, Written};
 
@@ -182,10 +182,24 @@ impl MapState {
         tenants.iter().filter_map(find).collect()
     }
 
+    /// Some shards of the fences of some tenants.
+    pub(crate) fn shards_of(&self, table: &FenceTable, tenants: &[TenantId], of: u8) -> BTreeMap<TenantId, Shards> {
+        let find = |tenant: &TenantId| {
+            let there = self.fences.get(&(table.clone(), tenant.clone()))?;
+            let found: Shards = there.range(..of).map(|(number, shard)| (*number, shard.clone())).collect();
+            (!found.is_empty()).then(|| (tenant.clone(), found))
+        };
+        tenants.iter().filter_map(find).collect()
+    }
+
     /// All fences of a table, in one page.
     pub(crate) fn fence_page(&self, table: &FenceTable) -> FencePage {
-        let of_table = self.fences.keys().filter(|(known, _)| known == table);
-        FencePage { fences: of_table.filter_map(|(_, tenant)| self.fence(table, tenant)).collect(), next: None }
+        let of_table = self.fences.iter().filter(|((known, _), _)| known == table);
+        let shards = of_table.flat_map(|((_, tenant), shards)| {
+            let seen = |shard: &Shard| Fence { tenant: tenant.clone(), epoch: shard.epoch, mode: shard.mode };
+            shards.iter().map(move |(number, shard)| (*number, seen(shard)))
+        });
+        FencePage { shards: shards.collect(), next: None }
     }
 
     /// Sets counters.

@@ -17,6 +17,8 @@ mod map;
 mod move_output;
 mod move_sealed;
 mod move_trouble;
+mod move_verify;
+mod moves_back;
 mod moves_data;
 mod moves_fences;
 mod moves_queues;

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 pub(crate) use proxy::{Proxy, Seen, When};
 pub(crate) use run::{Output, Running};
 pub(crate) use shop::{Shop, small_cell};
-pub(crate) use tables::{Tables, actor, cell_record, record};
+pub(crate) use tables::{Tables, cell_record, record};
 
 /// The Region of every test.
 pub(crate) const REGION: &str = "eu-central-1";

@@ -4,25 +4,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::domain::audit::Actor;
-use crate::domain::record::CellState;
 
 fn stamp(at_ms: i64) -> Stamp {
     Stamp { at_ms, actor: Actor { identity: "arn".to_owned(), user: "ann".to_owned(), ci_url: None } }
 }
 
 fn load(cell: &str) -> CellLoad {
-    CellLoad {
-        cell: cell.parse().expect("valid"),
-        state: CellState::Active,
-        place: Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None },
-        cell_type: None,
-        fence_table: None,
-        fence_shards: 1,
-        tenants: 0,
-        weight: 0,
-        writes: 0,
-        audit: None,
-    }
+    CellLoad::sample(cell.parse().expect("valid"))
 }
 
 fn target(cell: &str) -> Target {
