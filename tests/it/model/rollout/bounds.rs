@@ -79,7 +79,7 @@ pub(super) const GUARDS: [(Mutant, Bounds, &str); 22] = [
     (Mutant::NoApproval, WORDS, R3),
     (Mutant::NoStop, Bounds { tokens: 1, ..MANY }, R4),
     (Mutant::NoStop, Bounds { tokens: 1, ..MANY }, R4B),
-    (Mutant::ForgetFailed, Bounds { tokens: 1, ..MANY }, R4),
+    (Mutant::ForgetFailed, Bounds { tokens: 1, ..MANY }, R4B),
     (Mutant::BackLastOnly, ONE, R5),
     (Mutant::BeforeAgain, GATES, R5),
     (Mutant::TakeoverSilent, GATES, R5),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use cellctl::domain::rollout::gate::Verdict;
+use cellctl::domain::rollout::machine::Stage;
 
 use super::lines::verdict;
 use super::mutants::Mutant;
@@ -59,7 +60,8 @@ impl Protocol {
         let in_flight = s.own_calls(token);
         match next {
             Some(cell) if !too_many || self.has(Mutant::NoStop) => {
-                s.truth.begun_foul |= too_many;
+                let known = self.cells_of(wave).filter(|cell| s.truth.known[*cell]).count();
+                s.truth.begun_foul |= known > self.bounds.max_failures;
                 (in_flight < self.bounds.in_flight).then_some(())?;
                 s.send(Call { token, cell, forward: true })
             }
@@ -96,8 +98,10 @@ impl Protocol {
 
     /// A look at the gate.
     pub(super) fn look(&self, s: &mut State, p: usize, sign: Sign) -> Option<()> {
+        // One gate looks at the stacks.
+        let is_stuck = s.cells.contains(&Version::Stuck);
         let pilot = &mut s.pilots[p];
-        if pilot.pc != Pc::Bake || (sign != Sign::Good && !self.bounds.bad_gates) {
+        if pilot.pc != Pc::Bake || (sign == Sign::Good && is_stuck) || (sign != Sign::Good && !self.bounds.bad_gates) {
             return None;
         }
         let before = u8::try_from(pilot.view.baked_ms).ok()?;
@@ -178,6 +182,10 @@ impl Protocol {
             return Some(());
         }
         s.truth.late |= !leads;
+        // A change set that is executed takes the others of its stack with it.
+        let lease = s.lease;
+        let is_void = |other: &Call| leads && other.cell == call.cell && other.token < lease;
+        s.air.iter_mut().filter(|slot| slot.as_ref().is_some_and(is_void)).for_each(|slot| *slot = None);
         s.failures += u8::from(fails);
         let owner = s.pilots.iter().position(|pilot| leads && pilot.token == call.token);
         self.end_call(s, call, how, owner)
@@ -193,8 +201,12 @@ impl Protocol {
         }
         let failed = how != How::Done;
         if call.forward {
-            s.truth.failed[cell] = failed;
+            // One that fails while its wave is taken back is no failure of the wave.
+            if s.journal.stage == Stage::Changing {
+                s.truth.failed[cell] = failed && s.cells[cell] != Version::New;
+            }
             if owner.is_some() {
+                s.truth.known[cell] = failed;
                 s.tried[cell] = failed && !self.has(Mutant::ForgetFailed);
             }
         } else if let Some(p) = owner {

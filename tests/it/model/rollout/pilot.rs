@@ -34,6 +34,16 @@ impl Protocol {
         self.board(s, slot)
     }
 
+    /// The last pilot within the bounds lives.
+    pub(super) fn die(&self, s: &mut State) -> Option<()> {
+        let p = (usize::from(s.lease) - 1) % 2;
+        if !self.leads(s, p) || s.lease == self.bounds.tokens {
+            return None;
+        }
+        s.pilots[p] = self.gone(s);
+        Some(())
+    }
+
     /// Somebody runs it again after it let go.
     pub(super) fn resume(&self, s: &mut State) -> Option<()> {
         let idle = s.journal.stage.is_over() && s.orders.rollback.is_none();
@@ -119,7 +129,7 @@ impl Protocol {
             Line::Passed { promoted: true, .. } => s.truth.passed_foul |= !s.truth.promoted[wave],
             Line::Passed { promoted: false, baked, sign } => {
                 let holds = sign == Sign::Good && u64::from(baked) >= BAKE_MS;
-                let left = self.cells_of(wave).filter(|cell| s.cells[*cell] != Version::New).count();
+                let left = self.cells_of(wave).filter(|cell| s.cells[*cell] == Version::Old).count();
                 s.truth.passed_foul |= !holds || left > self.bounds.max_failures;
             }
             Line::TakeBack { scope: Rollback::All, .. } => s.truth.back_to = Some(0),
@@ -151,7 +161,7 @@ impl Protocol {
         match self.answer(&s.pilots[p].view, &obeyed) {
             Some(line) => {
                 if self.has(Mutant::ClearFirst) {
-                    s.orders = Self::cleared(&s.pilots[p].view, &obeyed);
+                    s.orders = Orders::default();
                 }
                 Self::go(s, p, Pc::Append { line, obeyed: Some(obeyed) })
             }

@@ -58,6 +58,8 @@ pub(super) enum Action {
     Rush { p: usize },
     Land { at: usize, how: How },
     TakeOver,
+    /// The pilot is never heard of again.
+    Die,
     Resume,
     Order(Order),
     Recover { cell: usize },
@@ -78,6 +80,7 @@ impl Protocol {
             Action::Rush { p } => self.rush(s, p),
             Action::Land { at, how } => self.land(s, at, how),
             Action::TakeOver => self.take_over(s),
+            Action::Die => self.die(s),
             Action::Resume => self.resume(s),
             Action::Order(order) => self.order(s, order),
             Action::Recover { cell } => Self::recover(s, cell),
@@ -87,13 +90,14 @@ impl Protocol {
     /// People look at the journal before they order.
     fn order(&self, s: &mut State, order: Order) -> Option<()> {
         let bit = 1 << order as u8;
-        let over = s.journal.stage.is_over() && s.journal.stage != Stage::Completed;
-        if over || (s.given & bit != 0 && !self.bounds.often) {
+        let back = matches!(order, Order::RollbackAll | Order::RollbackWave) && s.journal.last_begun().is_some();
+        if (s.journal.stage.is_over() && !back) || (s.given & bit != 0 && !self.bounds.often) {
             return None;
         }
         let (before, wave) = (s.orders, s.journal.wave.min(WAVES - 1));
         match order {
             Order::Approve => {
+                let wave = self.bounds.approval.unwrap_or(wave);
                 s.orders.approve = Some(wave);
                 s.truth.approved[wave] = true;
             }
@@ -140,13 +144,14 @@ impl Protocol {
         }
     }
 
-    fn gone(&self, s: &State) -> Pilot {
+    pub(super) fn gone(&self, s: &State) -> Pilot {
         Pilot { pc: Pc::Gone, token: 0, view: s.journal.clone(), baked: None, failed: false }
     }
 
     /// It came to an end at which nobody has to do anything more.
     pub(super) fn is_settled(s: &State) -> bool {
-        matches!(s.journal.stage, Stage::Completed | Stage::RolledBack)
+        let nothing = s.journal.stage == Stage::Aborted && s.cells == [Version::Old; CELLS_MAX];
+        nothing || matches!(s.journal.stage, Stage::Completed | Stage::RolledBack)
     }
 }
 
@@ -184,7 +189,7 @@ impl Model for Protocol {
         for at in (0..s.air.len()).filter(|at| s.air[*at].is_some()) {
             actions.extend([How::Done, How::Failed, How::Stuck, How::Never].map(|how| Action::Land { at, how }));
         }
-        actions.extend([Action::TakeOver, Action::Resume]);
+        actions.extend([Action::TakeOver, Action::Die, Action::Resume]);
         actions.extend(self.bounds.orders.iter().map(|order| Action::Order(*order)));
         actions.extend((0..CELLS_MAX).map(|cell| Action::Recover { cell }));
     }

@@ -182,6 +182,8 @@ pub(super) struct Pilot {
 pub(super) struct Truth {
     /// Cells whose change failed, the last time.
     pub(super) failed: [bool; CELLS_MAX],
+    /// Cells of which a pilot was told that its change failed.
+    pub(super) known: [bool; CELLS_MAX],
     /// Waves that somebody has approved.
     pub(super) approved: [bool; WAVES],
     /// Waves that somebody has promoted.
