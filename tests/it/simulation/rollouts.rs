@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use cellctl::domain::rollout::machine::Stage;
 
-use crate::support::rollouts::drawn::{Drawn, Harm};
+use crate::support::rollouts::drawn::{Drawn, Harm, Wish};
 use crate::support::rollouts::gate::Strike;
 use crate::support::rollouts::schedule::{Outcome, run, run_seed};
 
 /// Schedules in `cargo test`.
-const SCHEDULES: u64 = 400;
+const SCHEDULES: u64 = 300;
 /// Threads that run them.
 const THREADS: u64 = 4;
 /// Names a seed for `one_seed`.
@@ -79,7 +79,7 @@ fn the_same_seed_is_the_same_schedule() {
 
 /// Strikes every call of a small rollout with a fault, each in a schedule of its own.
 fn strike_everywhere(harm: Harm, strike: Strike, stage: Stage) {
-    let drawn = Drawn { harm, ..Drawn::plain(3, vec![1, 2, 2]) };
+    let drawn = Drawn { harm, in_flight: Some(2), patience_ms: 200_000, ..Drawn::plain(3, vec![1, 2, 2]) };
     let is_fine = |outcome: &Outcome| outcome.broken.is_empty() && outcome.stage == Some(stage);
     let undisturbed = run(&drawn, Some((u64::MAX, strike)), false);
     assert!(is_fine(&undisturbed), "{:?} {:#?}", undisturbed.stage, undisturbed.broken);
@@ -108,6 +108,18 @@ fn a_rollback_survives_a_crash_at_every_call() {
 fn a_rollout_survives_a_process_that_stands_still_at_every_call() {
     strike_everywhere(Harm::None, Strike::Freeze, Stage::Completed);
     strike_everywhere(UNWELL, Strike::Freeze, Stage::RolledBack);
+}
+
+#[test]
+fn a_machine_that_sleeps_at_any_call_changes_nothing_when_it_wakes() {
+    strike_everywhere(Harm::Fails { wave: 1, cells: 1, stuck: false }, Strike::Sleep, Stage::RolledBack);
+}
+
+#[test]
+fn an_order_to_take_back_what_was_not_begun_ends_it() {
+    let drawn = Drawn { approval: Some(0), wish: Wish::Rollback, wish_ms: 500, ..Drawn::plain(1, vec![1, 2]) };
+    let outcome = run(&drawn, None, false);
+    assert_eq!((outcome.stage, outcome.spread, outcome.broken), (Some(Stage::Aborted), 0, vec![]));
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Drawn {
     /// The schedule of a seed, with so many cells or, without a number, a few.
     pub(crate) fn of(seed: u64, cells: Option<usize>) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x0105_eed0);
-        let cells = cells.unwrap_or_else(|| [5, 8, 12, 20, 40, 120][rng.usize(..6)]);
+        let cells = cells.unwrap_or_else(|| [3, 5, 5, 8, 12, 30][rng.usize(..6)]);
         let waves = waves(cells, &mut rng);
         let large = cells > 1_000;
         let faults = faults(&mut rng, if large { 1 } else { 10 });

@@ -24,6 +24,9 @@ const SIGNED_MS: u64 = 290_000;
 /// Calls of a schedule, for each cell: more are a pilot that runs in circles.
 const CALLS_MAX: u64 = 200_000;
 
+/// For how long a machine sleeps, in milliseconds.
+const SLEEP_MS: i64 = 3_000_000;
+
 /// What goes wrong at one chosen call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strike {
@@ -41,6 +44,8 @@ pub(crate) enum Strike {
     Late,
     /// The process stands still before it, for longer than its lease.
     Freeze,
+    /// It stands still after it, for longer than anything that anybody waits for.
+    Sleep,
 }
 
 /// What becomes of a call.
@@ -164,6 +169,11 @@ impl Seat {
                 let _ = self.sim.with(effect);
                 self.die().await
             }
+            Fate::Struck(Strike::Sleep) => {
+                let outcome = self.sim.with(effect);
+                self.frozen_until_ms.store(self.sim.now_ms() + SLEEP_MS, Ordering::SeqCst);
+                outcome
+            }
             Fate::Struck(Strike::Late) => self.later(2_000, effect, doubt),
             Fate::Late(late_ms) => self.later(late_ms, effect, doubt),
         };
@@ -272,7 +282,7 @@ impl Fate {
             Self::Struck(Strike::LostAnswer) => "lost answer",
             Self::Struck(Strike::LostRequest) => "lost request",
             Self::Struck(Strike::Throttled) => "throttled",
-            Self::Struck(Strike::Freeze) => "frozen",
+            Self::Struck(Strike::Freeze | Strike::Sleep) => "frozen",
         }
     }
 }

@@ -182,10 +182,6 @@ impl Protocol {
             return Some(());
         }
         s.truth.late |= !leads;
-        // A change set that is executed takes the others of its stack with it.
-        let lease = s.lease;
-        let is_void = |other: &Call| leads && other.cell == call.cell && other.token < lease;
-        s.air.iter_mut().filter(|slot| slot.as_ref().is_some_and(is_void)).for_each(|slot| *slot = None);
         s.failures += u8::from(fails);
         let owner = s.pilots.iter().position(|pilot| leads && pilot.token == call.token);
         self.end_call(s, call, how, owner)
@@ -193,6 +189,8 @@ impl Protocol {
 
     fn end_call(&self, s: &mut State, call: Call, how: How, owner: Option<usize>) -> Option<()> {
         let cell = call.cell;
+        // A cell that was done is no failure of its wave, whatever a late call makes of it.
+        let was_done = s.cells[cell] == Version::New;
         match how {
             How::Done if call.forward => s.cells[cell] = Version::New,
             How::Done => s.cells[cell] = s.before[cell]?,
@@ -203,7 +201,7 @@ impl Protocol {
         if call.forward {
             // One that fails while its wave is taken back is no failure of the wave.
             if s.journal.stage == Stage::Changing {
-                s.truth.failed[cell] = failed && s.cells[cell] != Version::New;
+                s.truth.failed[cell] = failed && !was_done;
             }
             if owner.is_some() {
                 s.truth.known[cell] = failed;
