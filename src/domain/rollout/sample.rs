@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use super::Wave;
 use super::change::CellChange;
+use super::gate::Check;
 
 /// Cells of the old version that are asked, at most.
 pub const CONTROLS_MAX: usize = 20;
@@ -27,8 +29,16 @@ pub fn controls(cells: &[CellChange], later: &[CellChange]) -> Vec<CellChange> {
     evenly(preferred(alike, |cell| regions.contains(&cell.desired.place.region)), CONTROLS_MAX)
 }
 
+/// Takes the comparison of metrics out of waves after which no cell has the old version: it could only ever fail there.
+pub fn leave_out_comparisons(waves: &mut [Wave], cells: &[Vec<CellChange>]) {
+    for (at, wave) in waves.iter_mut().enumerate() {
+        let has_controls = cells.iter().skip(at + 1).flatten().any(|cell| !cell.is_new);
+        wave.gates.retain(|gate| has_controls || !matches!(gate.check, Check::Metric(_)));
+    }
+}
+
 /// Those that are wanted, or all where none is.
-fn preferred<'a>(cells: Vec<&'a CellChange>, is_wanted: impl Fn(&CellChange) -> bool) -> Vec<&'a CellChange> {
+fn preferred(cells: Vec<&CellChange>, is_wanted: impl Fn(&CellChange) -> bool) -> Vec<&CellChange> {
     let wanted: Vec<_> = cells.iter().copied().filter(|cell| is_wanted(cell)).collect();
     if wanted.is_empty() { cells } else { wanted }
 }
@@ -44,9 +54,11 @@ fn evenly(mut cells: Vec<&CellChange>, most: usize) -> Vec<CellChange> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use crate::domain::definition::Worse;
     use crate::domain::fleet::Place;
     use crate::domain::ids::Digest;
     use crate::domain::plan::Desired;
+    use crate::domain::rollout::gate::{Gate, Metric};
 
     use super::*;
 
@@ -98,5 +110,38 @@ mod tests {
         assert_eq!(names(&controls(&all[..1], &all)), names(&chosen));
         assert_eq!(changed(&all).len(), CHANGED_MAX);
         assert_eq!(changed(&all[..7]).len(), 7);
+    }
+
+    fn wave(name: &str) -> Wave {
+        let metric = Metric {
+            namespace: "AWS/Lambda".to_owned(),
+            name: "Errors".to_owned(),
+            statistic: "Sum".to_owned(),
+            dimensions: Vec::new(),
+            worse: Worse::Higher,
+            tolerance_percent: 10,
+            points_min: 5,
+            period_s: 60,
+        };
+        let gate = |name: &str, check| Gate { name: name.to_owned(), fail_after: 1, check };
+        Wave {
+            name: name.to_owned(),
+            cells: 1,
+            tenants: 1,
+            bake_ms: 1,
+            gates: vec![gate("stack", Check::Stack), gate("errors", Check::Metric(metric))],
+            max_in_flight: None,
+            max_failures: 0,
+            approval: false,
+        }
+    }
+
+    #[test]
+    fn a_wave_that_nothing_is_left_to_compare_with_is_not_compared() {
+        let mut waves = ["one", "two", "three"].map(wave);
+        let one = |name: &str| vec![cell(name, "shared", "eu-central-1")];
+        let new = CellChange { is_new: true, ..cell("c", "shared", "eu-central-1") };
+        leave_out_comparisons(&mut waves, &[one("a"), one("b"), vec![new]]);
+        assert_eq!(waves.map(|wave| wave.gates.len()), [2, 1, 1]);
     }
 }

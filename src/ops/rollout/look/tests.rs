@@ -1,3 +1,5 @@
+//! Tests of looking: what there is, what is missing, what hangs, what fails, what it costs.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -164,7 +166,10 @@ async fn calls_that_hang_are_missing_and_the_look_ends() {
         let look = of(&looks, gate);
         assert_eq!(look.verdict, Verdict::Missing, "{look:#?}");
         assert!(look.seen[0].what.contains("no answer before the look was over"), "{look:#?}");
-        assert!(!look.seen.iter().any(|seen| seen.what.contains("has no")), "what is not known may be there: {look:#?}");
+        assert!(
+            !look.seen.iter().any(|seen| seen.what.contains("has no")),
+            "what is not known may be there: {look:#?}"
+        );
     }
     assert_eq!(of(&looks, "http").verdict, Verdict::Pass);
     assert!(world.elapsed() <= Duration::from_secs(21), "{:?}", world.elapsed());
