@@ -63,6 +63,11 @@ impl State {
     /// An entry is in the journal.
     pub(crate) fn journalled(&mut self, event: &Event) {
         match event {
+            // Somebody who slept begins the same change once more.
+            Event::Planned { .. } => {
+                (self.truth.begun, self.truth.back_from) = (0, None);
+                self.truth.failed.iter_mut().for_each(BTreeSet::clear);
+            }
             Event::WaveStarted { wave } => self.truth.begun = wave + 1,
             Event::WaveChanged { .. } => self.truth.baking_from = self.calls,
             Event::WavePassed { wave, promoted_by, .. } => {
