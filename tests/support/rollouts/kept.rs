@@ -186,15 +186,16 @@ impl Rollouts for Seat {
         .await
     }
 
-    async fn unmark(&self, id: RolloutId, cells: &[CellId]) -> Called<()> {
-        let cells = cells.to_vec();
+    async fn unmark(&self, id: RolloutId, cells: &[CellId], lease: &Lease) -> Called<bool> {
+        let (cells, lease) = (cells.to_vec(), lease.clone());
         self.call(Kind::Write, TRANSACT, move |state| {
-            for cell in &cells {
+            let fits = state.kept(id).is_of(&lease);
+            for cell in cells.iter().filter(|_| fits) {
                 if state.marks.get(cell) == Some(&id) {
                     state.marks.remove(cell);
                 }
             }
-            Ok(())
+            Ok(fits)
         })
         .await
     }
