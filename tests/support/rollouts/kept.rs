@@ -186,15 +186,14 @@ impl Rollouts for Seat {
         .await
     }
 
-    async fn unmark(&self, id: RolloutId, cells: &[CellId]) -> Called<()> {
-        let cells = cells.to_vec();
+    async fn unmark(&self, id: RolloutId, cells: &[CellId], lease: &Lease) -> Called<bool> {
+        let (cells, lease) = (cells.to_vec(), lease.clone());
         self.call(Kind::Write, TRANSACT, move |state| {
-            for cell in &cells {
-                if state.marks.get(cell) == Some(&id) {
-                    state.marks.remove(cell);
-                }
+            let fits = state.kept(id).is_of(&lease);
+            if fits {
+                state.marks.retain(|cell, by| *by != id || !cells.contains(cell));
             }
-            Ok(())
+            Ok(fits)
         })
         .await
     }
