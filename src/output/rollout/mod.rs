@@ -9,5 +9,5 @@ mod sections;
 pub mod show;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
