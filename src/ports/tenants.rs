@@ -42,6 +42,8 @@ pub enum Written {
     EntryChanged(TenantId),
     /// Nothing happened: this cell does not take it (not active, or no room).
     CellRefused(CellId),
+    /// Nothing happened: a rollout is changing this cell, which a move is to leave or to go to.
+    CellChanging(CellId),
     /// Nothing happened: a fence of this tenant has a higher epoch, or another mode in the same one, or a move holds it; or
     /// it is not as a move has seen it.
     FenceAhead(TenantId),

@@ -22,6 +22,8 @@ mod model;
 #[cfg(test)]
 mod outcomes;
 #[cfg(test)]
+mod probes;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 mod scripted;

@@ -57,7 +57,7 @@ impl MapState {
         Written::Done
     }
 
-    /// Which condition does not hold: entries before cells before fences.
+    /// Which condition does not hold: entries before cells before marks before fences.
     fn refusal(&self, changes: &[Change]) -> Option<Written> {
         let tenant = |change: &Change| change.after.tenant.clone();
         let changed = changes.iter().find(|change| self.has_changed(change));
@@ -69,7 +69,13 @@ impl MapState {
         });
         let changed = changed.map(|change| Written::EntryChanged(tenant(change)));
         let full = full.map(|cell| Written::CellRefused(cell.clone()));
-        changed.or(full).or(ahead.map(|change| Written::FenceAhead(tenant(change))))
+        let marked = changes.iter().flat_map(|change| &change.at_rest).find(|cell| self.is_marked(cell));
+        let marked = marked.map(|cell| Written::CellChanging(cell.clone()));
+        changed.or(full).or(marked).or(ahead.map(|change| Written::FenceAhead(tenant(change))))
+    }
+
+    fn is_marked(&self, cell: &CellId) -> bool {
+        self.loads.get(cell).is_some_and(|load| load.changing.is_some())
     }
 
     fn has_changed(&self, change: &Change) -> bool {
@@ -244,6 +250,7 @@ impl MapState {
             weight,
             writes,
             audit: Some(audit.head()),
+            changing: load.and_then(|load| load.changing),
         };
         self.loads.insert(record.cell.clone(), next);
         self.append(audit);

@@ -28,6 +28,7 @@ pub(crate) fn empty(cell: CellId, place: Place) -> CellLoad {
         weight: 0,
         writes: 0,
         audit: None,
+        changing: None,
     }
 }
 

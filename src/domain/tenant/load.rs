@@ -7,6 +7,7 @@ use crate::domain::definition::Capacity;
 use crate::domain::fleet::Place;
 use crate::domain::ids::CellId;
 use crate::domain::record::CellState;
+use crate::domain::rollout::RolloutId;
 
 use super::fence::FenceTable;
 
@@ -33,6 +34,8 @@ pub struct CellLoad {
     pub writes: u64,
     /// End of the cell's audit chain.
     pub audit: Option<Head>,
+    /// The rollout that is changing the cell: meanwhile no move begins there or leaves it.
+    pub changing: Option<RolloutId>,
 }
 
 impl CellLoad {
@@ -66,6 +69,7 @@ impl CellLoad {
             weight: 0,
             writes: 0,
             audit: None,
+            changing: None,
         }
     }
 }

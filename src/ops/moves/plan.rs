@@ -63,6 +63,7 @@ impl Mover<'_> {
         let (tables, mut warnings) = self.tables(request, &source, &target).await?;
         let (queues, more) = self.queues(&source, &target).await?;
         warnings.extend(more);
+        warnings.extend([&source, &target].into_iter().filter_map(being_changed));
         let is_here = |known: &Known<'_>| known.load.is_at(&self.fleet.control);
         let mut plan = Plan {
             format: MOVE_FORMAT,
@@ -165,6 +166,15 @@ impl Mover<'_> {
         let Some(table) = known.load.fences() else { return Ok(Vec::new()) };
         Ok(self.world.fences.shards(&table, tenant).await?.into_values().collect())
     }
+}
+
+/// What a rollout that is under way in a cell means for a move.
+fn being_changed(known: &Known<'_>) -> Option<String> {
+    let by = known.load.changing?;
+    Some(format!(
+        "cell {} is being changed by rollout {by}: the move waits until that is done; `cellctl rollout watch {by}` follows it",
+        known.cell.id
+    ))
 }
 
 /// The room that a move holds in the cell that the tenant came from.

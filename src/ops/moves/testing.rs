@@ -25,6 +25,7 @@ use crate::domain::moves::fence::{Guard, Shard};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{End, MOVE_FORMAT, Options, Plan, TablePlan};
 use crate::domain::tenant::Entry as MapEntry;
+use crate::domain::tenant::load::CellLoad;
 use crate::ops::event::{Event, Reporter};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::data::{
@@ -68,6 +69,7 @@ pub(super) struct Inner {
     pub(super) journal: Vec<Entry>,
     pub(super) orders: Orders,
     pub(super) entry: Option<MapEntry>,
+    pub(super) loads: BTreeMap<CellId, CellLoad>,
     pub(super) calls: Vec<&'static str>,
     /// What people were told.
     pub(super) said: Vec<String>,

@@ -9,6 +9,7 @@
 mod aws;
 pub(crate) mod movable;
 mod proxy;
+pub(crate) mod rollouts;
 mod run;
 mod shop;
 mod tables;

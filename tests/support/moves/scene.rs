@@ -156,6 +156,7 @@ fn map(drawn: &Drawn, epoch_floor: u64) -> MapState {
             weight: 0,
             writes: 0,
             audit: None,
+            changing: None,
         };
         map.loads.insert(load.cell.clone(), load);
     }

@@ -45,7 +45,7 @@ impl Importer<'_> {
             let changes = self.changes(&batch, cells);
             match self.desk.world.map.write(&changes).await {
                 Ok(Written::Done) => tally = tally.merge(self.landed(&batch, changes).await?),
-                Ok(refusal @ (Written::CellRefused(_) | Written::FenceAhead(_))) => {
+                Ok(refusal @ (Written::CellRefused(_) | Written::CellChanging(_) | Written::FenceAhead(_))) => {
                     if let [alone] = batch.as_slice() {
                         let fence = matches!(refusal, Written::FenceAhead(_));
                         tally.leave(&alone.line, if fence { Why::FenceAhead } else { Why::CellChanged });

@@ -81,7 +81,7 @@ async fn compare_run(test: &str, seed: u64) {
             _ => match pair.write().await {
                 Written::Done => done += 1,
                 Written::EntryChanged(_) => changed += 1,
-                Written::CellRefused(_) => full += 1,
+                Written::CellRefused(_) | Written::CellChanging(_) => full += 1,
                 Written::FenceAhead(_) => ahead += 1,
             },
         }
