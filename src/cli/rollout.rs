@@ -130,7 +130,7 @@ async fn report(args: &ReportArgs, session: &Session) -> Ran {
     let id = office.pilot().find(args.which.id).await?;
     let shown = office.pilot().show(id).await?;
     let content = office.pilot().content(id).await?;
-    let page = html::page(&shown, &content);
+    let page = html::page(&shown, &content)?;
     files::write_atomically(&args.html, &page).map_err(|error| cannot_write(&args.html, &error))?;
     let data = serde_json::json!({ "id": id, "file": args.html, "bytes": page.len() });
     session.printer.result("cellctl.rollout-report/v1", &data, |_| {

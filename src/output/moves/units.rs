@@ -39,7 +39,7 @@ pub(super) fn micros(us: u64) -> String {
 }
 
 /// The time between two moments, in milliseconds.
-pub(super) fn between(from_ms: i64, to_ms: i64) -> String {
+pub(in crate::output) fn between(from_ms: i64, to_ms: i64) -> String {
     millis(u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0))
 }
 

@@ -11,3 +11,4 @@ mod terms;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timeline;
+pub(in crate::output) mod words;
