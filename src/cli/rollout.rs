@@ -138,3 +138,33 @@ async fn report(args: &ReportArgs, session: &Session) -> Ran {
     });
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        _rollout: RolloutArgs,
+    }
+
+    fn is_taken(line: &str) -> bool {
+        Line::try_parse_from(["rollout"].into_iter().chain(line.split(' '))).is_ok()
+    }
+
+    #[test]
+    fn lines_that_mean_something_are_taken_and_others_are_not() {
+        for line in ["status", "status 12", "watch 3", "list --limit 5", "pause --no-wait", "promote 12", "resume"] {
+            assert!(is_taken(line), "{line}");
+        }
+        for line in ["approve --wave zero", "rollback 12 --scope wave", "abort --why mistake", "report --html a.html"] {
+            assert!(is_taken(line), "{line}");
+        }
+        for line in ["status 0", "status x", "list --limit 0", "rollback --scope none", "report", "start 12"] {
+            assert!(!is_taken(line), "{line}");
+        }
+    }
+}

@@ -148,3 +148,57 @@ fn why(text: &str) -> Result<String, String> {
     }
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rollout::event::{Changed, Event};
+    use crate::output::rollout::tests::{begun, passed, shown};
+
+    fn question(events: Vec<Event>, scope: Rollback) -> Result<String, OpError> {
+        rollback_question(&shown(events).state, scope)
+    }
+
+    #[test]
+    fn what_is_taken_back_is_named_the_last_wave_first() {
+        let all = question(begun(2), Rollback::All).expect("possible");
+        assert_eq!(all, "Take rollout 12 back: rest, first, canary (10 cells)?");
+        let last = question((0..2).flat_map(passed).collect(), Rollback::Wave).expect("possible");
+        assert_eq!(last, "Take rollout 12 back: first (1 cell)?");
+        let back = Event::RollbackStarted { first: 0, why: String::new(), who: None };
+        let again = question(begun(1).into_iter().chain([back]).collect(), Rollback::All).expect("possible");
+        assert!(again.contains("is being taken back already"), "{again}");
+    }
+
+    #[test]
+    fn what_was_not_begun_or_is_back_is_not_taken_back() {
+        let refused = question(Vec::new(), Rollback::All).expect_err("refused");
+        assert_eq!(refused.exit_code(), 7);
+        assert_eq!(refused.hint.as_deref(), Some("`cellctl rollout abort 12` ends it"));
+        let back = [
+            Event::RollbackStarted { first: 0, why: String::new(), who: None },
+            Event::WaveBack { wave: 0, changed: Changed::default() },
+            Event::RolledBack { kept: Vec::new() },
+        ];
+        let refused = question(begun(0).into_iter().chain(back).collect(), Rollback::All).expect_err("refused");
+        assert!(refused.message.ends_with("to take back: rolled-back"), "{}", refused.message);
+    }
+
+    #[test]
+    fn an_order_is_settled_once_it_is_obeyed_to_its_end() {
+        let mut shown = shown(begun(0));
+        assert!(!is_settled(&shown));
+        shown.state.stage = Stage::BackFailed;
+        assert!(is_settled(&shown));
+        shown.orders.rollback = Some(Rollback::All);
+        assert!(!is_settled(&shown));
+        shown.state.stage = Stage::Completed;
+        assert!(!is_settled(&shown));
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        assert!(why("the alarm is wrong").is_ok());
+        assert!(why(" ").is_err() && why("a\nb").is_err() && why(&"x".repeat(201)).is_err());
+    }
+}

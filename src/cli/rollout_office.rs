@@ -135,3 +135,27 @@ pub fn exit_code(state: &Rollout) -> u8 {
     };
     ended.exit_code()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rollout::event::Event;
+    use crate::output::rollout::tests::{begun, shown};
+
+    #[test]
+    fn who_waited_ends_as_who_carried_it_on() {
+        let code = |events| exit_code(&shown(events).state);
+        assert_eq!(code(begun(1)), 10);
+        assert_eq!(code(vec![Event::Aborted { why: String::new() }]), 4);
+        let failed = [
+            Event::RollbackStarted { first: 0, why: String::new(), who: None },
+            Event::RollbackFailed { why: String::new(), hint: String::new() },
+        ];
+        assert_eq!(code(begun(0).into_iter().chain(failed).collect()), 5);
+        let mut state = shown(begun(0)).state;
+        for (stage, wanted) in [(Stage::Completed, 0), (Stage::RolledBack, 4), (Stage::Halted, 3)] {
+            state.stage = stage;
+            assert_eq!(exit_code(&state), wanted, "{stage:?}");
+        }
+    }
+}

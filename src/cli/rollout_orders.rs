@@ -136,9 +136,10 @@ fn approvable(state: &Rollout, name: Option<&str>) -> Result<usize, OpError> {
             None => format!("no wave of rollout {id} needs approval that it does not have"),
         };
         let waits: Vec<&str> = needs.iter().map(|(_, wave)| wave.name.as_str()).collect();
-        let hint = match waits.is_empty() {
-            true => format!("`cellctl rollout status {id}` shows its waves"),
-            false => format!("these do: {}", waits.join(", ")),
+        let hint = if waits.is_empty() {
+            format!("`cellctl rollout status {id}` shows its waves")
+        } else {
+            format!("these do: {}", waits.join(", "))
         };
         OpError::new(ErrorKind::Refused, message).hint(hint)
     })
@@ -159,4 +160,35 @@ pub async fn given(session: &Session, office: &RolloutOffice, id: RolloutId) -> 
         session.printer.note(&format!("nobody carries it on; `{resume}` does"));
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::rollout::event::Event;
+    use crate::output::rollout::tests::{begun, passed, shown};
+
+    fn refusal<T>(found: Result<T, OpError>) -> OpError {
+        found.err().expect("refused")
+    }
+
+    #[test]
+    fn the_wave_that_is_approved_is_the_one_named_or_the_next_that_needs_it() {
+        let state = shown(begun(1)).state;
+        assert_eq!(approvable(&state, None).expect("a wave"), 3);
+        assert_eq!(approvable(&state, Some("zero")).expect("a wave"), 3);
+        let wrong = refusal(approvable(&state, Some("rest")));
+        assert_eq!((wrong.exit_code(), wrong.hint.as_deref()), (7, Some("these do: zero")));
+        let given = [Event::Approved { wave: 3, who: "ann".to_owned() }];
+        let state = shown((0..3).flat_map(passed).chain(given).collect()).state;
+        assert!(refusal(approvable(&state, None)).message.contains("needs approval that it does not have"));
+    }
+
+    #[test]
+    fn only_a_wave_that_bakes_or_failed_is_let_pass() {
+        assert!(refusal(promotable(&shown(Vec::new()).state)).message.contains("it is ready"));
+        let changed = Event::WaveChanged { wave: 1, changed: Default::default() };
+        let state = shown(begun(1).into_iter().chain([changed]).collect()).state;
+        assert_eq!(promotable(&state).expect("a wave"), (1, "first".to_owned()));
+    }
 }

@@ -46,7 +46,9 @@ impl Pilot<'_> {
             world.clock.sleep(LOOK).await;
             let seen = shown.state.seq;
             shown = self.show(id).await?;
-            steps(&shown.journal, seen).iter().for_each(|step| world.reporter.report(step));
+            for step in steps(&shown.journal, seen) {
+                world.reporter.report(&step);
+            }
         }
         world.reporter.report(&Event::RolloutLetGo { id });
         Ok(shown)

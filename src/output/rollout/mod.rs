@@ -9,6 +9,6 @@ mod sections;
 pub mod show;
 mod terms;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod timeline;
 pub(in crate::output) mod words;

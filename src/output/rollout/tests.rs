@@ -131,12 +131,12 @@ fn done(cells: usize) -> Changed {
     Changed { done: cells, ..Changed::default() }
 }
 
-fn passed(wave: usize) -> [Event; 3] {
+pub(crate) fn passed(wave: usize) -> [Event; 3] {
     let passed = Event::WavePassed { wave, baked_ms: 600_000, promoted_by: None, gates: holding() };
     [Event::WaveStarted { wave }, Event::WaveChanged { wave, changed: done(1) }, passed]
 }
 
-fn begun(wave: usize) -> Vec<Event> {
+pub(crate) fn begun(wave: usize) -> Vec<Event> {
     let mut events: Vec<Event> = (0..wave).flat_map(passed).collect();
     events.push(Event::WaveStarted { wave });
     events
@@ -148,7 +148,7 @@ fn failed() -> Changed {
     Changed { failed: 1, troubled: vec![one], ..Changed::default() }
 }
 
-fn shown(events: Vec<Event>) -> Shown {
+pub(crate) fn shown(events: Vec<Event>) -> Shown {
     let first = Event::Planned { plan: Box::new(plan()) };
     let entry = |(index, event): (usize, Event)| Entry {
         seq: index as u64 + 1,

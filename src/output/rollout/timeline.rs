@@ -69,7 +69,7 @@ pub(super) fn detail(event: &Event) -> String {
         Event::TakenOver { calls_until_ms } => {
             format!("calls of the process before may count until {}", time(*calls_until_ms))
         }
-        Event::Approved { who, .. } => format!("by {who}"),
+        Event::Approved { who, .. } | Event::Paused { who } => format!("by {who}"),
         Event::WaveStarted { .. } => "what its cells were is written down".to_owned(),
         Event::WaveChanged { changed, .. } | Event::WaveBack { changed, .. } => self::changed(changed),
         Event::Baked { baked_ms, gates, .. } => {
@@ -85,7 +85,6 @@ pub(super) fn detail(event: &Event) -> String {
             format!("promoted by {who} after {}", terms::span(*baked_ms))
         }
         Event::Halted { why, .. } | Event::RollbackFailed { why, .. } | Event::Aborted { why } => why.clone(),
-        Event::Paused { who } => format!("by {who}"),
         Event::RollbackStarted { why, who, .. } => match who {
             Some(who) => format!("{why}, says {who}"),
             None => why.clone(),

@@ -22,9 +22,10 @@ use cellctl::ports::tenants::{TenantMap, Written};
 use fastrand::Rng;
 use serde_json::Value as Json;
 
+use crate::support::emulator::cell_record;
 use crate::support::emulator::rollouts::{Rolling, entry, lease, summary};
-use crate::support::emulator::{actor, cell_record};
 use crate::support::map::MapState;
+use crate::support::samples::actor;
 
 const CELLS: [&str; 3] = ["cell-1", "cell-2", "cell-3"];
 

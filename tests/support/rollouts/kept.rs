@@ -190,10 +190,8 @@ impl Rollouts for Seat {
         let (cells, lease) = (cells.to_vec(), lease.clone());
         self.call(Kind::Write, TRANSACT, move |state| {
             let fits = state.kept(id).is_of(&lease);
-            for cell in cells.iter().filter(|_| fits) {
-                if state.marks.get(cell) == Some(&id) {
-                    state.marks.remove(cell);
-                }
+            if fits {
+                state.marks.retain(|cell, by| *by != id || !cells.contains(cell));
             }
             Ok(fits)
         })

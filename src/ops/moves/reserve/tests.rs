@@ -27,7 +27,7 @@ fn fleet(stage: &Stage) -> Fleet {
         labels: [].into(),
         place: stage.plan.source.place.clone(),
         template: "plain".parse().expect("valid"),
-        spec: serde_json::from_value(json!({ "capacity": { "tenants": 5 } })).expect("a spec"),
+        spec: serde_json::from_value(json!({ "type": "shared", "capacity": { "tenants": 5 } })).expect("a spec"),
         file: String::new(),
     };
     Fleet {
