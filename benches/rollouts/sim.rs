@@ -69,7 +69,9 @@ fn runs(first: u64, runs: u64, cells: usize) -> Sum {
             }
         };
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        all.into_iter().for_each(|one| sum.merge(one.join().expect("a thread")));
+        for one in all {
+            sum.merge(one.join().expect("a thread"));
+        }
     });
     sum
 }

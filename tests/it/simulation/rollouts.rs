@@ -44,8 +44,12 @@ fn a_bad_version_stays_in_its_waves_in_any_schedule() {
     for thread in threads {
         let (theirs, counts, ended) = thread.join().expect("a thread");
         broken.extend(theirs);
-        counts.into_iter().for_each(|(name, count)| *counted.entry(name).or_insert(0) += count);
-        ended.into_iter().for_each(|(name, count)| *ends.entry(name).or_insert(0) += count);
+        for (name, count) in counts {
+            *counted.entry(name).or_insert(0) += count;
+        }
+        for (name, count) in ended {
+            *ends.entry(name).or_insert(0) += count;
+        }
     }
     println!("{SCHEDULES} schedules: {ends:?}; {counted:?}");
     assert!(broken.is_empty(), "{} of {SCHEDULES}:\n{}", broken.len(), broken.join("\n"));

@@ -212,7 +212,6 @@ pub(crate) fn scene(drawn: &Drawn, strike: Option<(u64, Strike)>, verbose: bool)
         now_ms: START_MS,
         by_region: BTreeMap::new(),
         stacks: HashMap::new(),
-        wave_of: HashMap::new(),
         records: BTreeMap::new(),
         map: MapState::default(),
         lock: None,
@@ -249,6 +248,5 @@ fn settle(state: &mut State, desired: &Desired, wave: usize, place: usize) {
     state.records.insert(desired.cell.clone(), record);
     let name = desired.stack.to_string();
     state.by_region.entry(desired.place.region.to_string()).or_default().push(name.clone());
-    state.wave_of.insert(desired.cell.clone(), wave);
     state.stacks.insert(name, stack);
 }

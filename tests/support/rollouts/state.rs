@@ -27,8 +27,6 @@ pub(crate) struct State {
     /// Names of the stacks of each Region, in their order.
     pub(crate) by_region: BTreeMap<String, Vec<String>>,
     pub(crate) stacks: HashMap<String, Stack>,
-    /// The wave of each cell.
-    pub(crate) wave_of: HashMap<CellId, usize>,
     pub(crate) records: BTreeMap<CellId, CellRecord>,
     pub(crate) map: MapState,
     /// The lock on the fleet.

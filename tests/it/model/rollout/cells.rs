@@ -9,16 +9,20 @@ use super::lines::verdict;
 use super::mutants::Mutant;
 use super::plan::BAKE_MS;
 use super::protocol::Protocol;
-use super::state::{Call, How, Line, Pc, Sign, State, Version, WAVES};
+use super::state::{Call, How, Line, Pc, Sign, State, Version};
+
+/// How far taking cells back has come.
+enum Back {
+    /// One more is begun.
+    Under,
+    Done,
+    Failed,
+}
 
 impl Protocol {
     pub(super) fn cells_of(&self, wave: usize) -> Range<usize> {
         let from: usize = self.bounds.cells[..wave].iter().sum();
         from..from + self.bounds.cells[wave]
-    }
-
-    pub(super) fn wave_of(&self, cell: usize) -> usize {
-        (0..WAVES).find(|wave| self.cells_of(*wave).contains(&cell)).unwrap_or(WAVES)
     }
 
     /// What the cells are is written down once; whoever comes later finds it.
@@ -122,8 +126,9 @@ impl Protocol {
     pub(super) fn back(&self, s: &mut State, p: usize) -> Option<()> {
         let wave = s.pilots[p].view.wave;
         match self.take_back(s, p, wave..=wave)? {
-            None => Some(()),
-            Some(failed) => Self::append(s, p, Line::Back { failed: usize::from(failed) }),
+            Back::Under => Some(()),
+            Back::Done => Self::append(s, p, Line::Back { failed: 0 }),
+            Back::Failed => Self::append(s, p, Line::Back { failed: 1 }),
         }
     }
 
@@ -139,14 +144,14 @@ impl Protocol {
             return Self::append(s, p, Line::RolledBack);
         }
         match self.take_back(s, p, view.back_to.unwrap_or(0)..=last)? {
-            None => Some(()),
-            Some(false) => Self::append(s, p, Line::RolledBack),
-            Some(true) => Self::append(s, p, Line::BackFailed),
+            Back::Under => Some(()),
+            Back::Done => Self::append(s, p, Line::RolledBack),
+            Back::Failed => Self::append(s, p, Line::BackFailed),
         }
     }
 
-    /// None: it waits for calls. `Some(None)`: it has begun with one more. Else: whether something failed.
-    fn take_back(&self, s: &mut State, p: usize, waves: std::ops::RangeInclusive<usize>) -> Option<Option<bool>> {
+    /// None: it waits for calls.
+    fn take_back(&self, s: &mut State, p: usize, waves: std::ops::RangeInclusive<usize>) -> Option<Back> {
         let token = s.pilots[p].token;
         let cells: Vec<usize> = waves.rev().flat_map(|wave| self.cells_of(wave)).collect();
         let stuck = cells.iter().any(|cell| s.cells[*cell] == Version::Stuck) && !self.has(Mutant::StuckIsBack);
@@ -159,10 +164,11 @@ impl Protocol {
             Some(cell) if !failed => {
                 (in_flight < self.bounds.in_flight).then_some(())?;
                 s.send(Call { token, cell, forward: false })?;
-                Some(None)
+                Some(Back::Under)
             }
             _ if in_flight > 0 => None,
-            _ => Some(Some(failed)),
+            _ if failed => Some(Back::Failed),
+            _ => Some(Back::Done),
         }
     }
 
