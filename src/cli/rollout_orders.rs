@@ -166,7 +166,7 @@ pub async fn given(session: &Session, office: &RolloutOffice, id: RolloutId) -> 
 mod tests {
     use super::*;
     use crate::domain::rollout::event::Event;
-    use crate::output::rollout::tests::{begun, passed, shown};
+    use crate::output::rollout::samples::{begun, passed, shown};
 
     fn refusal<T>(found: Result<T, OpError>) -> OpError {
         found.err().expect("refused")

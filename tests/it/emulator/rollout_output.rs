@@ -12,10 +12,11 @@ use super::tenant_output::on_terminal;
 /// A shop with two cells that are as they should be, and waves of one cell each.
 async fn two(test: &str, first: &str, second: &str) -> Shop {
     let shop = Shop::small(test, &["cell-1", "cell-2"]).await;
-    let waves = format!(
-        "{}  rollout:\n    waves:\n      - {{ name: first, select: name=cell-1, {first} }}\n      - {{ name: second, {second} }}\n",
-        shop.read("cells/fleet.yaml")
-    );
+    let fleet = shop.read("cells/fleet.yaml");
+    let without = fleet.split("\n  rollout:").next().expect("a part");
+    let first = format!("name: first, select: name=cell-1, {first}");
+    let waves =
+        format!("{without}\n  rollout:\n    waves:\n      - {{ {first} }}\n      - {{ name: second, {second} }}\n");
     shop.write("cells/fleet.yaml", &waves);
     shop.applied().await
 }
@@ -106,7 +107,9 @@ async fn a_wave_that_needs_approval_waits_for_it_outside_of_a_process() {
     let shop = two("rollout_approve", "bake: 1s", "bake: 1s, approval: true").await;
     change(&shop, "30s", "40s");
     let waits = shop.run(&["rollout", "start", "--yes"]).await.exits(10);
-    waits.says("waits for approval: wave second").says("approve it with `cellctl rollout approve 1 --wave second --yes`");
+    waits
+        .says("waits for approval: wave second")
+        .says("approve it with `cellctl rollout approve 1 --wave second --yes`");
     shop.run(&["rollout", "approve", "--wave", "first", "--yes"]).await.exits(7).says("these do: second");
     shop.run(&["rollout", "watch"]).await.exits(10).says("waits for approval");
     shop.run(&["rollout", "pause"]).await.exits(0).says("stands still already");
