@@ -259,7 +259,7 @@ fn the_live_view_stays_small_whatever_the_number_of_waves() {
     let mut shown = baking();
     let more = (0..40).map(|number| wave(&format!("wave-{number}"), 1, 1));
     shown.state.plan.waves.extend(more);
-    shown.state.waves.resize(44, Default::default());
+    shown.state.waves.resize(44, crate::domain::rollout::machine::Progress::default());
     for at in [0, 20, 43] {
         (shown.state.wave, shown.progress) = (at, None);
         let lines = live::view(&shown.state, None, PLAIN());
@@ -284,7 +284,7 @@ fn an_entry_of_the_journal_is_a_line_for_a_log() {
         said(Some("first"), &Event::GatesFailed { wave: 1, baked_ms: 90_000, gates }),
         "rollout 12: first: gates-failed: after 1 min 30 s: 1 failing (alarms): shop-cell-1-errors is in alarm"
     );
-    assert_eq!(live::begun(&baking().state), "rollout 12: 11 cells in 4 waves; first baking, 10 min left");
+    assert_eq!(live::begun(&baking().state), "rollout 12: 11 cells in 4 waves; first: baking, 10 min left");
 }
 
 #[test]
