@@ -1,4 +1,5 @@
 //! A rollout, as people read it.
 
+pub mod github;
 pub mod html;
 pub(in crate::output) mod words;
