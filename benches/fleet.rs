@@ -12,6 +12,7 @@ mod support;
 
 #[allow(dead_code, reason = "each program uses a part of it")]
 mod figure;
+mod large;
 
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
@@ -43,13 +44,10 @@ fn help() -> Vec<Figure> {
     vec![Figure::new("--help, median of 50", times[25].as_secs_f64() * 1000.0, 10.0, "ms")]
 }
 
-/// Cells of the offline plan, and how many shapes they have.
-const PLANNED: (usize, usize) = (10_000, 20);
-
 /// Time and memory of an offline plan.
 fn plan() -> Vec<Figure> {
     let dir = tempfile::tempdir().expect("a folder");
-    write_fleet(dir.path());
+    large::write_fleet(dir.path());
     let run = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cellctl"));
         command.args(["plan", "--offline", "-q", "--output", "json"]).current_dir(dir.path()).env_clear();
@@ -77,54 +75,6 @@ fn children_cpu_s() -> f64 {
     let after_name = text.rsplit(')').next().unwrap_or_default();
     let ticks = after_name.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok());
     ticks.sum::<f64>() / 100.0
-}
-
-/// A fleet of many cells from the shipped template, with a few shapes.
-fn write_fleet(dir: &std::path::Path) {
-    let write = |path: &str, text: &str| {
-        let path = dir.join(path);
-        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    };
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let template = "templates/serverless/template.yaml.j2";
-    write(template, &std::fs::read_to_string(root.join(template)).expect("the template"));
-    let code = std::fs::read_to_string(root.join("functions/processor/index.py")).expect("the function");
-    write("functions/processor/index.py", &code);
-    let spec = "spec: { region: eu-central-1, template: serverless }";
-    write("cells/fleet.yaml", &format!("apiVersion: cellctl/v1\nkind: Fleet\nmetadata: {{ name: large }}\n{spec}\n"));
-    for n in 0..PLANNED.0 {
-        write(&format!("cells/cell-{n}.yaml"), &definition(n, n % PLANNED.1));
-    }
-}
-
-/// A cell with one to five tables, one to four queues and a function.
-fn definition(n: usize, shape: usize) -> String {
-    use std::fmt::Write as _;
-    let mut text = format!(
-        "apiVersion: cellctl/v1\nkind: Cell\nmetadata: {{ name: cell-{n}, labels: {{ ring: r{} }} }}\nspec:\n  \
-         type: shared\n  capacity: {{ tenants: 500, weight: 10000 }}\n  tables:\n",
-        n % 7
-    );
-    for table in 0..=shape % 5 {
-        let _ = write!(
-            text,
-            "    orders{table}:\n      partitionKey: tenantId\n      sortKey: orderId\n      indexes: {{ byCustomer: \
-             {{ partitionKey: customerId }} }}\n      tenant: {{ by: partitionKey }}\n"
-        );
-    }
-    text.push_str("  queues:\n");
-    for queue in 0..=shape / 5 {
-        let _ = writeln!(
-            text,
-            "    queue{queue}: {{ visibilityTimeout: 5m, deadLetterAfter: 5, tenant: {{ attribute: tenantId }} }}"
-        );
-    }
-    text.push_str(
-        "  functions:\n    processor: { runtime: python3.13, handler: index.handler, code: functions/processor, \
-         consumes: [queue0], writes: [orders0] }\n",
-    );
-    text
 }
 
 /// A stage of 200 small cells.

@@ -9,4 +9,5 @@ pub mod local;
 pub mod ops;
 pub mod output;
 pub mod ports;
+pub mod probe;
 pub mod wire;

@@ -1,5 +1,6 @@
 //! Where the parts are put together: the only place that names the AWS adapters.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +14,7 @@ use crate::aws::cloudformation::CloudFormation;
 use crate::aws::control::ControlTable;
 use crate::aws::identity::AwsIdentities;
 use crate::aws::moves::MoveAdapter;
+use crate::aws::rollout::{AwsSignals, RolloutTable};
 use crate::aws::shop::StrictShop;
 use crate::aws::tenants::TenantTables;
 use crate::domain::doc::{Node, Position};
@@ -23,9 +25,11 @@ use crate::fs::process::SystemProcesses;
 use crate::fs::yaml;
 use crate::ops::init::control_table;
 use crate::ops::moves::MoveWorld;
+use crate::ops::rollout::RolloutWorld;
 use crate::ops::{Reporter, World};
 use crate::ports::shop::ShopWriter;
 use crate::ports::{Clock, Packages};
+use crate::probe::SystemProbes;
 
 /// The system's clock and chance.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +77,7 @@ impl Packages for FolderPackages {
 }
 
 /// What all adapters share.
+#[derive(Clone)]
 struct Shared {
     clients: Arc<Clients>,
     caller: Caller,
@@ -94,7 +99,11 @@ impl Shared {
 
 /// The world of a fleet, at a `local` endpoint or where the SDK's own chain leads.
 pub fn world(local: Option<String>, fleet: &Fleet, packager: Arc<Packager>, reporter: Arc<dyn Reporter>) -> World {
-    let Shared { clients, caller, clock, map } = Shared::new(local, fleet);
+    world_of(Shared::new(local, fleet), fleet, packager, reporter)
+}
+
+fn world_of(shared: Shared, fleet: &Fleet, packager: Arc<Packager>, reporter: Arc<dyn Reporter>) -> World {
+    let Shared { clients, caller, clock, map } = shared;
     let table = control_table(fleet.name.as_str());
     World {
         stacks: Arc::new(CloudFormation::new(Arc::clone(&clients), caller.clone())),
@@ -126,6 +135,28 @@ pub fn move_world(local: Option<String>, fleet: &Fleet, reporter: Arc<dyn Report
         processes: Arc::new(SystemProcesses),
         clock,
         reporter,
+    }
+}
+
+/// What rollouts in a fleet may reach, at the same places as `world`. Commands of gates run in `directory`.
+pub fn rollout_world(
+    local: Option<String>,
+    fleet: &Fleet,
+    packager: Arc<Packager>,
+    reporter: Arc<dyn Reporter>,
+    directory: PathBuf,
+) -> RolloutWorld {
+    let shared = Shared::new(local, fleet);
+    let Shared { clients, caller, .. } = shared.clone();
+    let (control, name) = (fleet.control.clone(), fleet.name.as_str());
+    let moves = MoveAdapter::new(Arc::clone(&clients), caller.clone(), control.clone(), name);
+    RolloutWorld {
+        rollouts: Arc::new(RolloutTable::new(Arc::clone(&clients), caller.clone(), control, name)),
+        signals: Arc::new(AwsSignals::new(clients, caller)),
+        probes: Arc::new(SystemProbes::new(directory)),
+        moves: Arc::new(moves),
+        processes: Arc::new(SystemProcesses),
+        world: world_of(shared, fleet, packager, reporter),
     }
 }
 

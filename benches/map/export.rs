@@ -9,9 +9,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use cellctl::domain::audit::Sealed;
-use cellctl::domain::fleet::Place;
 use cellctl::domain::ids::{BUCKETS, CellId, Digest, TenantId};
-use cellctl::domain::record::CellState;
 use cellctl::domain::tenant::change::Change;
 use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::{Attributes, ENTRY_FORMAT, Entry, EntryState};
@@ -23,6 +21,7 @@ use cellctl::ports::tenants::{EntryPage, SeenLoads, TenantMap, Written};
 
 use crate::figure::{Figure, as_f64, peak_so_far_mib};
 use crate::in_child;
+use crate::support::samples;
 
 /// Name of the part with a tenth of the entries.
 pub(crate) const TENTH: &str = "export-tenth";
@@ -142,19 +141,9 @@ impl TenantMap for Synthetic {
     }
 
     async fn seen_loads(&self) -> Called<SeenLoads> {
-        let region: cellctl::domain::ids::Region = "eu-central-1".parse().expect("a Region");
-        let load = |number| CellLoad {
-            cell: cell(number),
-            state: CellState::Active,
-            place: Place { region: region.clone(), account: None, role_arn: None },
-            cell_type: Some("shared".to_owned()),
-            fence_table: None,
-            fence_shards: 1,
-            tenants: 0,
-            weight: 0,
-            writes: 0,
-            audit: None,
-        };
+        let place = samples::place("eu-central-1");
+        let typed = |empty| CellLoad { cell_type: Some("shared".to_owned()), ..empty };
+        let load = |number| typed(samples::empty(cell(number), place.clone()));
         Ok(SeenLoads { loads: (0..CELLS).map(load).collect(), ..SeenLoads::default() })
     }
 

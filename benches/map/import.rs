@@ -9,16 +9,14 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
-use cellctl::domain::audit::{Actor, Stamp};
-use cellctl::domain::fleet::Place;
-use cellctl::domain::record::CellState;
 use cellctl::domain::tenant::Attributes;
-use cellctl::domain::tenant::change::{self, Change, Target};
+use cellctl::domain::tenant::change::{self, Change};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use futures_util::{StreamExt, stream};
 
 use crate::figure::{Figure, as_f64};
 use crate::support::emulator::Shop;
+use crate::support::samples;
 
 const TENANTS: usize = 10_000;
 /// Tenants of each bare measurement of the grid; the best is measured again with all.
@@ -100,27 +98,11 @@ async fn bare(shop: &Shop, name: &str, tenants: usize, batch: usize, in_flight: 
 /// What an add writes, with the number of its cell.
 fn added(name: &str, number: usize, batch: usize) -> (usize, Change) {
     let index = number / batch % CELLS.len();
-    let place = Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None };
-    let load = CellLoad {
-        cell: CELLS[index].parse().expect("valid"),
-        state: CellState::Active,
-        place,
-        cell_type: None,
-        fence_table: Some("fences".to_owned()),
-        fence_shards: 1,
-        tenants: 0,
-        weight: 0,
-        writes: 0,
-        audit: None,
-    };
-    let target = Target { load, limits: Limits { tenants: 1_000_000, weight: None }, local: true, by_hand: false };
+    let empty = samples::empty(CELLS[index].parse().expect("valid"), samples::place("eu-central-1"));
+    let load = CellLoad { fence_table: Some("fences".to_owned()), ..empty };
+    let target = samples::chosen(load, Limits { tenants: 1_000_000, weight: None });
     let tenant = format!("{name}-{number:06}").parse().expect("valid");
-    let actor = Actor {
-        identity: "arn:aws:iam::111122223333:user/bench".to_owned(),
-        user: "bench@bench".to_owned(),
-        ci_url: None,
-    };
-    let stamp = Stamp { at_ms: 1_700_000_000_000, actor };
+    let stamp = samples::stamp(1_700_000_000_000);
     (index, change::add(&tenant, Attributes::default(), &target, None, 0, &stamp))
 }
 

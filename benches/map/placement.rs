@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use cellctl::domain::fleet::{Cell, Fleet, Place};
+use cellctl::domain::fleet::{Cell, Fleet};
 use cellctl::domain::ids::{CellId, Digest, Region, TenantId};
-use cellctl::domain::record::CellState;
 use cellctl::domain::tenant::load::CellLoad;
 use cellctl::domain::tenant::placement::{Candidate, Wish, allowed_regions, choose};
 use cellctl::domain::tenant::{Attributes, ENTRY_FORMAT, Entry, EntryState};
@@ -16,6 +15,7 @@ use serde_json::json;
 
 use crate::figure::{Figure, peak_so_far_mib, quantile_ms};
 use crate::in_child;
+use crate::support::samples::{self, place};
 
 const CELLS: usize = 10_000;
 const TENANTS: usize = 1_000_000;
@@ -135,18 +135,7 @@ fn cell(n: usize) -> Cell {
 }
 
 fn empty(cell: &Cell) -> CellLoad {
-    CellLoad {
-        cell: cell.id.clone(),
-        state: CellState::Active,
-        place: cell.place.clone(),
-        cell_type: None,
-        fence_table: None,
-        fence_shards: 1,
-        tenants: 0,
-        weight: 0,
-        writes: 0,
-        audit: None,
-    }
+    samples::empty(cell.id.clone(), cell.place.clone())
 }
 
 fn entry(n: usize, fleet: &Fleet) -> Entry {
@@ -191,8 +180,4 @@ fn scattered(n: usize) -> usize {
 
 fn region(name: &str) -> Region {
     name.parse().expect("a Region")
-}
-
-fn place(name: &str) -> Place {
-    Place { region: region(name), account: None, role_arn: None }
 }

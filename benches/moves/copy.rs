@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, WriteRequest};
 use futures_util::{StreamExt, stream};
 
 use crate::figure::{Figure, as_f64};
-use crate::stand::{BATCH, Stand, put};
+use crate::stand::{BATCH, Layout, Stand, put};
 
 const ITEMS: usize = 20_000;
 /// Items of a trial.
@@ -25,7 +25,7 @@ pub(crate) fn figures() -> Vec<Figure> {
 }
 
 async fn measure() -> Vec<Figure> {
-    let trial = Stand::make("movestrial").await;
+    let trial = Stand::make("movestrial", Layout::OneKey).await;
     let mut best = (0.0_f64, 1);
     for in_flight in IN_FLIGHT {
         let tenant = format!("trial-{in_flight}");
@@ -38,7 +38,7 @@ async fn measure() -> Vec<Figure> {
     }
     let (mut bares, mut moves) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
-        let stand = Stand::make(&format!("movescopy{round}")).await;
+        let stand = Stand::make(&format!("movescopy{round}"), Layout::OneKey).await;
         stand.tenant("bare", ITEMS).await;
         stand.tenant("moved", ITEMS).await;
         // Each goes first in turn: the second finds a table that holds more.

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWrite
 use tokio::sync::watch;
 
 use crate::figure::{Figure, as_f64};
-use crate::stand::{Stand, item};
+use crate::stand::{Layout, Stand};
 
 const SMALL: usize = 1_000;
 const LARGE: usize = 100_000;
@@ -37,7 +37,7 @@ async fn measure() -> Vec<Figure> {
 
 /// The median gap of some moves, and the median single write while they ran, in milliseconds.
 async fn gaps(name: &str, items: usize, moves: usize) -> (f64, f64) {
-    let stand = Stand::make(&format!("movesgap{name}")).await;
+    let stand = Stand::make(&format!("movesgap{name}"), Layout::ManyKeys).await;
     stand.tenant("acme", items).await;
     let (stop, stopped) = watch::channel(false);
     let (mut gaps, mut writes) = (Vec::new(), Vec::new());
@@ -75,8 +75,10 @@ async fn write(stand: &Stand, writer: usize, stop: watch::Receiver<bool>) -> Vec
             let _ = strict(stand, cell, writer, n).await;
         }
         let began = Instant::now();
-        let request =
-            client.put_item().table_name(stand.table(1)).set_item(Some(item(&format!("own-{writer}"), n % 10)));
+        let request = client
+            .put_item()
+            .table_name(stand.table(1))
+            .set_item(Some(stand.layout.item(&format!("own-{writer}"), n % 10)));
         request.send().await.expect("written");
         took.push(began.elapsed().as_secs_f64() * 1000.0);
         tokio::time::sleep(PAUSE).await;
@@ -101,25 +103,21 @@ async fn strict(stand: &Stand, cell: usize, writer: usize, n: usize) -> Option<(
     let check = check.expression_attribute_names("#mode", "mode");
     let check = check.expression_attribute_values(":mode", AttributeValue::S(mode.clone()));
     let check = check.expression_attribute_values(":epoch", fence.get("epoch")?.clone()).build().ok()?;
-    let written = item("acme", writer * 100 + n % 50);
-    let put = Put::builder().table_name(stand.table(cell)).set_item(Some(written.clone())).build().ok()?;
+    let number = writer * 100 + n % 50;
+    let written = stand.layout.item("acme", number);
+    let put = Put::builder().table_name(stand.table(cell)).set_item(Some(written)).build().ok()?;
     let request = client.transact_write_items();
     let request = request.transact_items(TransactWriteItem::builder().condition_check(check).build());
     let request = request.transact_items(TransactWriteItem::builder().put(put).build());
-    let noted = TransactWriteItem::builder().put(note(stand, cell, &fences, &written)?).build();
+    let noted = TransactWriteItem::builder().put(note(stand, cell, &fences, number)?).build();
     let request = if mode == "GUARDED" { request.transact_items(noted) } else { request };
     request.send().await.ok().map(|_| ())
 }
 
 /// The note that a writer leaves while the fence is guarded.
-fn note(
-    stand: &Stand,
-    cell: usize,
-    fences: &str,
-    written: &std::collections::HashMap<String, AttributeValue>,
-) -> Option<Put> {
-    let key = ["tenantId", "id"].map(|name| (name.to_owned(), written[name].clone()));
-    let named = [("table", AttributeValue::S(stand.table(cell))), ("key", AttributeValue::M(key.into()))];
+fn note(stand: &Stand, cell: usize, fences: &str, written: usize) -> Option<Put> {
+    let key = stand.layout.key("acme", written);
+    let named = [("table", AttributeValue::S(stand.table(cell))), ("key", AttributeValue::M(key))];
     let named = AttributeValue::M(named.map(|(name, value)| (name.to_owned(), value)).into());
     let number = fastrand::u64((1 << 20)..(1 << 53));
     Put::builder()

@@ -1,7 +1,7 @@
 //! The memory of a move, by the number of items.
 
 use crate::figure::Figure;
-use crate::stand::Stand;
+use crate::stand::{Layout, Stand};
 
 /// MiB at the most.
 const GOAL_MIB: f64 = 200.0;
@@ -19,7 +19,7 @@ pub(crate) fn million() -> Vec<Figure> {
 
 fn peak(name: &str, items: usize) -> f64 {
     let work = async {
-        let stand = Stand::make(&format!("movesmemory{name}")).await;
+        let stand = Stand::make(&format!("movesmemory{name}"), Layout::ManyKeys).await;
         stand.tenant("acme", items).await;
         let moved = stand.move_to("acme", "cell-2").await;
         println!("  {items} items: {:.1} s", moved.took.as_secs_f64());

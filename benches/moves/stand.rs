@@ -1,5 +1,6 @@
 //! Two cells with one table each, tenants in them, and the program that moves these.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
@@ -28,24 +29,62 @@ pub(crate) struct Moved {
     pub(crate) peak_mib: f64,
 }
 
+/// How the items of a tenant lie in a table. The local endpoints look at a whole partition for each page of it (MiniStack), or
+/// for each item (DynamoDB Local), which AWS does not: a large tenant is measured with a partition for each item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// In one partition.
+    OneKey,
+    /// Each in its own.
+    ManyKeys,
+}
+
+impl Layout {
+    /// The table, as a definition has it.
+    fn table(self) -> &'static str {
+        match self {
+            Self::OneKey => "{ partitionKey: tenantId, sortKey: id, tenant: { by: partitionKey } }",
+            Self::ManyKeys => "{ partitionKey: key, tenant: { by: prefix } }",
+        }
+    }
+
+    /// The key of an item.
+    pub(crate) fn key(self, tenant: &str, n: usize) -> HashMap<String, AttributeValue> {
+        let id = format!("order-{n:08}");
+        let named: Vec<(&str, String)> = match self {
+            Self::OneKey => vec![("tenantId", tenant.to_owned()), ("id", id)],
+            Self::ManyKeys => vec![("key", format!("{tenant}#{id}"))],
+        };
+        named.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
+    }
+
+    /// An item of a tenant.
+    pub(crate) fn item(self, tenant: &str, n: usize) -> HashMap<String, AttributeValue> {
+        let mut item = self.key(tenant, n);
+        item.insert("body".to_owned(), AttributeValue::S("x".repeat(BODY_BYTES)));
+        item
+    }
+}
+
 /// Two cells.
 pub(crate) struct Stand {
     pub(crate) shop: Shop,
+    pub(crate) layout: Layout,
 }
 
 impl Stand {
     /// Makes them. `name` is unique in a run.
-    pub(crate) async fn make(name: &str) -> Self {
+    pub(crate) async fn make(name: &str, layout: Layout) -> Self {
         let shop = Shop::empty(name).await;
         for cell in ["cell-1", "cell-2"] {
             let text = format!(
                 "apiVersion: cellctl/v1\nkind: Cell\nmetadata: {{ name: {cell} }}\nspec:\n  type: shared\n  \
-                 capacity: {{ tenants: 1000 }}\n  tables:\n    \
-                 orders: {{ partitionKey: tenantId, sortKey: id, tenant: {{ by: partitionKey }} }}\n"
+                 capacity: {{ tenants: 1000 }}\n  tables:\n    orders: {}\n",
+                layout.table()
             );
             shop.write(&format!("cells/{cell}.yaml"), &text);
         }
-        Self { shop: shop.applied().await }
+        Self { shop: shop.applied().await, layout }
     }
 
     /// The table of a cell, 1 or 2.
@@ -59,7 +98,7 @@ impl Stand {
         let batches = (0..items.div_ceil(BATCH)).map(|n| n * BATCH..((n + 1) * BATCH).min(items));
         let table = self.table(1);
         let fill = |batch: std::ops::Range<usize>| {
-            let writes = batch.map(|n| put(item(tenant, n))).collect();
+            let writes = batch.map(|n| put(self.layout.item(tenant, n))).collect();
             self.put_all(&table, writes)
         };
         stream::iter(batches).map(fill).buffer_unordered(FILLING).collect::<Vec<()>>().await;
@@ -105,19 +144,8 @@ impl Stand {
     }
 }
 
-/// An item of a tenant.
-pub(crate) fn item(tenant: &str, n: usize) -> std::collections::HashMap<String, AttributeValue> {
-    [
-        ("tenantId", AttributeValue::S(tenant.to_owned())),
-        ("id", AttributeValue::S(format!("order-{n:08}"))),
-        ("body", AttributeValue::S("x".repeat(BODY_BYTES))),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
-}
-
 /// A put of a batch.
-pub(crate) fn put(item: std::collections::HashMap<String, AttributeValue>) -> WriteRequest {
+pub(crate) fn put(item: HashMap<String, AttributeValue>) -> WriteRequest {
     let put = PutRequest::builder().set_item(Some(item)).build().expect("an item");
     WriteRequest::builder().put_request(put).build()
 }

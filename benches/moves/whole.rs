@@ -1,7 +1,7 @@
 //! A tenant of 1,000 items, from the start of the program to its end.
 
 use crate::figure::Figure;
-use crate::stand::Stand;
+use crate::stand::{Layout, Stand};
 
 const ITEMS: usize = 1_000;
 /// Moves that are measured; the median counts.
@@ -14,7 +14,7 @@ pub(crate) fn figures() -> Vec<Figure> {
 }
 
 async fn measure() -> Vec<Figure> {
-    let stand = Stand::make("moveswhole").await;
+    let stand = Stand::make("moveswhole", Layout::OneKey).await;
     stand.tenant("acme", ITEMS).await;
     let mut seconds = Vec::new();
     for n in 0..MOVES {

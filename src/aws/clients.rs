@@ -44,6 +44,8 @@ pub struct PlaceClients {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Streams of DynamoDB.
     pub streams: aws_sdk_dynamodbstreams::Client,
+    /// CloudWatch.
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
     /// S3.
@@ -138,6 +140,7 @@ impl PlaceClients {
             cloudformation: aws_sdk_cloudformation::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             streams: aws_sdk_dynamodbstreams::Client::new(config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
             s3: aws_sdk_s3::Client::from_conf(s3),
             sts: aws_sdk_sts::Client::new(config),

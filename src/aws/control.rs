@@ -11,8 +11,9 @@
 //! | lock | `LOCK` | `fleet` |
 //! | journal entry | `JOURNAL#<name>` | number, ten digits |
 //! | moves of tenants | `MOVE#<id>`, `MOVES` | |
+//! | rollouts | `ROLLOUT#<number>`, `ROLLOUTS` | |
 //!
-//! Loads and audit records are laid out in `tenants`, moves in `moves::store`. Constraint kept: every write here but that of the lock itself is
+//! Loads and audit records are laid out in `tenants`, moves in `moves::store`, rollouts in `rollout::store`. Constraint kept: every write here but that of the lock itself is
 //! one transaction with a check of the lock's fencing token, so that a holder who lost the lock can write nothing.
 
 use std::sync::Arc;

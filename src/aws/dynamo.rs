@@ -129,6 +129,33 @@ impl Table {
         Ok(found)
     }
 
+    /// The items of a partition whose sort keys begin like this, in order, by consistent reads. With `last`, so many from
+    /// the end of the order, the last first.
+    pub(super) async fn query_prefix(&self, pk: &str, prefix: &str, last: Option<u32>) -> Called<Vec<Item>> {
+        let client = self.client().await;
+        let limit = last.map_or(usize::MAX, |last| usize::try_from(last).unwrap_or(usize::MAX));
+        let mut found = Vec::new();
+        let mut start: Option<Item> = None;
+        while found.len() < limit {
+            let send = || {
+                let request = client.query().table_name(&self.name).consistent_read(true);
+                let request = request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)");
+                let request = request.expression_attribute_values(":pk", text(pk));
+                let request = request.expression_attribute_values(":prefix", text(prefix));
+                let request = request.scan_index_forward(last.is_none());
+                let request = request.set_limit(i32::try_from(limit - found.len()).ok());
+                request.set_exclusive_start_key(start.clone()).send()
+            };
+            let page = self.caller.call(self.call("dynamodb:Query", pk), send).await?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// The items with these keys, in no order, by consistent reads. No key occurs twice.
     pub(super) async fn batch_get(&self, keys: Vec<Item>) -> Called<Vec<Item>> {
         let chunks: Vec<Vec<Item>> = keys.chunks(BATCH_MAX).map(<[Item]>::to_vec).collect();

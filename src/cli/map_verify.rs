@@ -11,8 +11,8 @@ use super::{Ran, Session};
 /// Which check of the map.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Repair what is safe: finish adds and removals that were cut off, open missing fences, close outdated ones, set
-    /// counters. The rest is told with what to do about it.
+    /// Repair what is safe: finish adds and removals that were cut off, open missing fences and shards, close outdated
+    /// ones, reopen what a dead mover has sealed past its deadline, set counters. The rest is told with what to do about it.
     #[arg(long)]
     repair: bool,
 }
@@ -25,7 +25,8 @@ pub async fn run(args: &VerifyArgs, session: &Session) -> Ran {
         context::confirm(session, &format!("Check the tenant map of fleet {} and repair what is safe?", fleet.name))?;
         actor = Some(context::actor(session, &fleet, &world).await?);
     }
-    let report = verify(&world, &fleet, actor.as_ref()).await?;
+    let moves = context::move_world(session, &fleet, world.reporter.clone()).await?;
+    let report = verify(&world, &moves, &fleet, actor.as_ref()).await?;
     session.printer.result("cellctl.map-verify/v1", &report, |style| show::text(&report, style));
     Ok(report.exit_code())
 }

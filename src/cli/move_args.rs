@@ -16,9 +16,9 @@ const RATE_MAX: u64 = 10_000_000;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "How it is moved")]
 pub struct HowArgs {
-    /// What the application's writers keep to: docs/moves.md.
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FenceArg::Strict)]
-    fence: FenceArg,
+    /// What the application's writers keep to: docs/moves.md. Not given: strict, or on a way back as on the way there.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    fence: Option<FenceArg>,
     /// For how long writes may stop: 500ms to 10m. Past it the source opens again.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = gap)]
     max_write_gap: Millis,
@@ -31,12 +31,13 @@ pub struct HowArgs {
     /// How much of the tables must be the same.
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = SchemaArg::Exact)]
     schema_check: SchemaArg,
-    /// For how long a writer or router may act on what it has read of the fence: 100ms to 10m.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = wait)]
-    lease: Millis,
-    /// The longest that a request of a writer takes: 100ms to 10m.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = wait)]
-    request_timeout: Millis,
+    /// For how long a writer or router may act on what it has read of the fence: 100ms to 10m. Not given: 5s, or on a way back
+    /// as on the way there.
+    #[arg(long, value_name = "TIME", value_parser = wait)]
+    lease: Option<Millis>,
+    /// The longest that a request of a writer takes: 100ms to 10m. Not given: 5s, or on a way back as on the way there.
+    #[arg(long, value_name = "TIME", value_parser = wait)]
+    request_timeout: Option<Millis>,
     /// For how long the source is watched after the flip, before it is cleaned: 0s to 20h.
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = soak)]
     soak: Millis,
@@ -80,15 +81,21 @@ enum SchemaArg {
 impl HowArgs {
     /// What was typed, in the domain's words.
     pub fn options(&self) -> Options {
+        self.options_back(&Options::default())
+    }
+
+    /// The same for a way back: what is not typed of the writers is as it was in the move that is undone.
+    pub fn options_back(&self, undone: &Options) -> Options {
         Options {
-            fence: self.fence.level(),
+            fence: self.fence.map_or(undone.fence, FenceArg::level),
             write_gap_max_ms: self.max_write_gap.0,
             rate: self.rate,
             hold_cutover: self.hold_cutover,
-            lease_ms: self.lease.0,
-            request_ms: self.request_timeout.0,
+            lease_ms: self.lease.map_or(undone.lease_ms, |typed| typed.0),
+            request_ms: self.request_timeout.map_or(undone.request_ms, |typed| typed.0),
             soak_ms: self.soak.0,
             cutovers_max: self.cutovers,
+            ..Options::default()
         }
     }
 
@@ -134,8 +141,7 @@ fn wait(text: &str) -> Result<Millis, String> {
     within(text, Millis(100), Millis(600_000))
 }
 
-/// A stream keeps its records for 24 hours (DynamoDB developer guide, "Change data capture for DynamoDB Streams"); the
-/// source's is read until the end of the soak.
+/// For how long a mover may be expected to stay.
 fn soak(text: &str) -> Result<Millis, String> {
     within(text, Millis(0), Millis(72_000_000))
 }
@@ -171,6 +177,15 @@ mod tests {
     }
 
     #[test]
+    fn a_way_back_goes_by_the_writers_as_they_were() {
+        let undone = Options { fence: FenceLevel::Lease, lease_ms: 700, soak_ms: 9, ..Options::default() };
+        let wanted = Options { fence: FenceLevel::Lease, lease_ms: 700, ..Options::default() };
+        assert_eq!(line(&[]).expect("valid").how.options_back(&undone), wanted);
+        let typed = line(&["--fence", "strict", "--lease", "5s"]).expect("valid");
+        assert_eq!(typed.how.options_back(&undone), Options::default());
+    }
+
+    #[test]
     fn everything_that_is_typed_arrives() {
         let words =
             ["--fence", "lease", "--max-write-gap", "750ms", "--rate", "200", "--hold-cutover", "--lease", "2s"];
@@ -186,6 +201,7 @@ mod tests {
             request_ms: 1_000,
             soak_ms: 3_600_000,
             cutovers_max: 2,
+            ..Options::default()
         };
         assert_eq!(line.how.options(), wanted);
         assert_eq!((line.how.schema(), line.many.limits()), (SchemaCheck::Keys, Limits { at_once: 9, per_cell: 3 }));

@@ -15,86 +15,114 @@ use crate::output::plan::counted;
 use super::context;
 use super::move_args::{HowArgs, ManyArgs};
 use super::move_office::{MoveOffice, alone, tell};
-use super::{Ran, Session};
+use super::{Ran, Session, tenant_back};
 
 /// Move tenants to another cell while they are in use.
 #[derive(Debug, Args)]
 pub struct MoveArgs {
     /// The tenants.
     #[arg(required = true, value_name = "TENANT")]
-    tenants: Vec<TenantId>,
+    pub(super) tenants: Vec<TenantId>,
     /// The cell that they go to.
-    #[arg(long, value_name = "CELL")]
-    to: CellId,
+    #[arg(long, value_name = "CELL", required_unless_present = "rollback")]
+    to: Option<CellId>,
+    /// Each goes back to the cell that its last move has brought it from, without a copy where that still holds its items.
+    #[arg(long, conflicts_with = "to")]
+    rollback: bool,
     /// Only show what would be done.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    how: HowArgs,
+    pub(super) how: HowArgs,
     #[command(flatten)]
     many: ManyArgs,
 }
 
 /// What can be moved, and what cannot.
-struct Sorted {
-    planned: Vec<Planned>,
-    refused: Vec<(TenantId, OpError)>,
+pub(super) struct Sorted {
+    pub(super) planned: Vec<Planned>,
+    pub(super) refused: Vec<(TenantId, OpError)>,
 }
 
 /// Carries out the command.
 pub async fn run(args: MoveArgs, session: &Session) -> Ran {
-    let requests = args.requests()?;
+    args.refuse_twice()?;
     let office = if args.dry_run { MoveOffice::reading(session).await? } else { MoveOffice::writing(session).await? };
-    let sorted = Sorted::of(&requests, office.mover().plan_all(&requests).await)?;
-    if args.dry_run || session.printer.options().format == Format::Text {
-        show(session, &sorted);
+    let Some(to) = &args.to else { return tenant_back::run(&args, &office, session).await };
+    let requests = args.requests(to);
+    let sorted = Sorted::of(&args.tenants, office.mover().plan_all(&requests).await)?;
+    if let Some(ran) = sorted.look(&args, session) {
+        return ran;
     }
-    if args.dry_run {
-        return Ok(sorted.exit_code());
-    }
-    if sorted.planned.is_empty() {
-        return Ok(tell(session, &sorted.refusals()));
-    }
-    context::confirm(session, &question(&sorted, &args.to))?;
-    let refusals = sorted.refusals();
-    let stop = session.interrupt.graceful();
-    let mut runs = office.mover().run_all(sorted.planned, args.many.limits(), stop).await?;
-    runs.extend(refusals);
-    if requests.len() == 1 { alone(session, &runs) } else { Ok(tell(session, &runs)) }
+    context::confirm(session, &question(&sorted, to))?;
+    sorted.run(&args, Vec::new(), &office, session).await
 }
 
 impl MoveArgs {
-    fn requests(&self) -> Result<Vec<Request>, OpError> {
+    fn refuse_twice(&self) -> Result<(), OpError> {
         let mut seen = BTreeSet::new();
-        if let Some(twice) = self.tenants.iter().find(|tenant| !seen.insert(*tenant)) {
-            return Err(OpError::new(ErrorKind::Usage, format!("tenant {twice} is named twice")).hint("name it once"));
+        match self.tenants.iter().find(|tenant| !seen.insert(*tenant)) {
+            Some(twice) => {
+                Err(OpError::new(ErrorKind::Usage, format!("tenant {twice} is named twice")).hint("name it once"))
+            }
+            None => Ok(()),
         }
+    }
+
+    fn requests(&self, to: &CellId) -> Vec<Request> {
         let request = |tenant: &TenantId| Request {
             tenant: tenant.clone(),
-            to: self.to.clone(),
+            to: to.clone(),
             options: self.how.options(),
             schema: self.how.schema(),
         };
-        Ok(self.tenants.iter().map(request).collect())
+        self.tenants.iter().map(request).collect()
     }
 }
 
 impl Sorted {
     /// Of several tenants, one that cannot be moved does not hinder the others; a single one is the command's error.
-    fn of(requests: &[Request], results: Vec<Result<Planned, OpError>>) -> Result<Self, OpError> {
-        let alone = requests.len() == 1;
+    pub(super) fn of(tenants: &[TenantId], results: Vec<Result<Planned, OpError>>) -> Result<Self, OpError> {
+        let alone = tenants.len() == 1;
         let mut sorted = Self { planned: Vec::new(), refused: Vec::new() };
-        for (request, result) in requests.iter().zip(results) {
+        for (tenant, result) in tenants.iter().zip(results) {
             match result {
                 Ok(planned) => sorted.planned.push(planned),
                 Err(error) if alone => return Err(error),
-                Err(error) => sorted.refused.push((request.tenant.clone(), error)),
+                Err(error) => sorted.refused.push((tenant.clone(), error)),
             }
         }
         Ok(sorted)
     }
 
-    fn refusals(&self) -> Vec<Run> {
+    /// Shows the plans; gives how the command ends where nothing is to be done.
+    pub(super) fn look(&self, args: &MoveArgs, session: &Session) -> Option<Ran> {
+        if args.dry_run || session.printer.options().format == Format::Text {
+            show(session, self);
+        }
+        if args.dry_run {
+            return Some(Ok(self.exit_code()));
+        }
+        self.planned.is_empty().then(|| Ok(tell(session, &self.refusals())))
+    }
+
+    /// Carries out what is planned, and tells how everything ended.
+    pub(super) async fn run(
+        self,
+        args: &MoveArgs,
+        mut others: Vec<Run>,
+        office: &MoveOffice,
+        session: &Session,
+    ) -> Ran {
+        others.extend(self.refusals());
+        let stop = session.interrupt.graceful();
+        let mut runs = office.mover().run_all(self.planned, args.many.limits(), stop).await?;
+        runs.extend(others);
+        if args.tenants.len() == 1 { alone(session, &runs) } else { Ok(tell(session, &runs)) }
+    }
+
+    /// Those that cannot be moved, as runs.
+    pub(super) fn refusals(&self) -> Vec<Run> {
         self.refused.iter().map(|(tenant, error)| Run::refused(tenant.clone(), error)).collect()
     }
 

@@ -84,14 +84,29 @@ pub fn looks_secret(key: &str, value: &str) -> Option<&'static str> {
     secret_form(value).or_else(|| (is_secret_name(key) && !is_harmless(value)).then_some("a secret, by the key's name"))
 }
 
-/// Whether a line of a file that is about to be shown as an excerpt holds a secret, in any of its `key: value` parts.
+/// Whether a line of a file that is about to be shown as an excerpt holds a secret: in any of its `key: value` parts, in an
+/// address's query, or behind an option of a command (`[check, --token, ...]`).
 pub fn line_holds_secret(line: &str) -> bool {
+    let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
     let part_holds = |part: &str| {
         let (key, value) = part.split_once(": ").or_else(|| part.split_once('=')).unwrap_or(("", part));
-        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
         looks_secret(bare(key).as_str(), bare(value).as_str()).is_some()
     };
-    secret_form(line).is_some() || line.split([',', '{', '}', '[', ']']).any(part_holds)
+    let items: Vec<String> = line.split([',', '[', ']']).map(bare).collect();
+    secret_form(line).is_some()
+        || line.split([',', '{', '}', '[', ']', '?', '&']).any(part_holds)
+        || items.windows(2).any(|pair| option_holds_secret(&pair[0], &pair[1]))
+}
+
+/// The kind of secret that a command's argument holds: by itself, as `--token=...`, or behind an option of such a name.
+pub fn argument_secret(before: &str, argument: &str) -> Option<&'static str> {
+    let (key, value) = argument.split_once('=').unwrap_or(("", argument));
+    let own = looks_secret(key, value).or_else(|| looks_secret("", argument));
+    own.or_else(|| option_holds_secret(before, argument).then_some("a secret, by the option's name"))
+}
+
+fn option_holds_secret(option: &str, value: &str) -> bool {
+    option.starts_with('-') && !option.contains('=') && !value.starts_with('-') && looks_secret(option, value).is_some()
 }
 
 /// What to write in place of a secret. Lambda resolves no `ssm-secure` references in a function's environment

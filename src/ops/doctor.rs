@@ -59,7 +59,7 @@ const SKEW_WARN_MS: i64 = 5_000;
 const SKEW_FAIL_MS: i64 = 240_000;
 
 /// The actions that cellctl needs, as IAM names them. `docs/permissions.md` has the policy.
-pub const ACTIONS: [&str; 42] = [
+pub const ACTIONS: [&str; 44] = [
     "cloudformation:CreateChangeSet",
     "cloudformation:CreateStack",
     "cloudformation:DeleteChangeSet",
@@ -77,6 +77,8 @@ pub const ACTIONS: [&str; 42] = [
     "cloudformation:ListStacks",
     "cloudformation:RollbackStack",
     "cloudformation:UpdateTerminationProtection",
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetMetricData",
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",

@@ -10,6 +10,7 @@ use crate::domain::moves::machine::Stage;
 use crate::domain::plan::Action;
 use crate::domain::rollout::RolloutId;
 use crate::domain::rollout::event::Event as RolloutEvent;
+use crate::domain::rollout::machine::Rollout;
 
 use super::rollout::Progress as RolloutProgress;
 
@@ -128,6 +129,11 @@ pub enum Event {
         /// The move.
         id: MoveId,
     },
+    /// Somebody has begun to carry a rollout on here, or to follow it.
+    RolloutPickedUp {
+        /// How it stands.
+        state: Box<Rollout>,
+    },
     /// A rollout has written an entry of its journal.
     RolloutStepped {
         /// The rollout.
@@ -141,6 +147,11 @@ pub enum Event {
     RolloutProgressed {
         /// Where it stands.
         progress: Box<RolloutProgress>,
+    },
+    /// Nobody carries a rollout on here any more, or follows it.
+    RolloutLetGo {
+        /// The rollout.
+        id: RolloutId,
     },
     /// Something worth knowing that fits nowhere else.
     Noted {
@@ -161,10 +172,13 @@ pub struct Progress {
     pub at_ms: i64,
     /// Items copied so far, or compared, or deleted, as the stage is.
     pub items: u64,
-    /// Items in all, where that is known.
+    /// Items in all, about, where that is known.
     pub items_about: Option<u64>,
     /// Bytes so far.
     pub bytes: u64,
+    /// Bytes in all, about, where that is known.
+    #[serde(default)]
+    pub bytes_about: Option<u64>,
     /// Items a second, over the last seconds.
     pub items_per_s: f64,
     /// Bytes a second, over the last seconds.
@@ -175,6 +189,9 @@ pub struct Progress {
     pub dirty: u64,
     /// For how long writes would stop, in milliseconds, where that can be told.
     pub gap_ms: Option<u64>,
+    /// How much of the stage is done, in percent, 99 at the most, where that can be told.
+    #[serde(default)]
+    pub percent: Option<u64>,
     /// How long the stage still takes, in seconds, where that can be told.
     pub eta_s: Option<u64>,
 }

@@ -99,10 +99,11 @@ pub trait Rollouts: Send + Sync {
     async fn put_progress(&self, id: RolloutId, text: &str, lease: &Lease) -> Called<bool>;
     /// That document.
     async fn progress(&self, id: RolloutId) -> Called<Option<String>>;
-    /// Marks cells as being changed by a rollout, so that no move reserves room in or leaves them; under its lease.
+    /// Marks cells as being changed by a rollout, so that no move reserves room in or leaves them; under its lease,
+    /// and while it is the open one. A mark of another rollout is one that a crash has left.
     async fn mark(&self, id: RolloutId, cells: &[CellId], lease: &Lease) -> Called<bool>;
-    /// Takes the marks of a rollout away; those of others stay.
-    async fn unmark(&self, id: RolloutId, cells: &[CellId]) -> Called<()>;
+    /// Takes the marks of a rollout away, under its lease; those of others stay.
+    async fn unmark(&self, id: RolloutId, cells: &[CellId], lease: &Lease) -> Called<bool>;
     /// The marks, by cell.
     async fn marks(&self) -> Called<BTreeMap<CellId, RolloutId>>;
 }

@@ -9,9 +9,10 @@ use async_trait::async_trait;
 
 use crate::domain::audit::{Head, Sealed, Subject};
 use crate::domain::ids::{CellId, Digest, TenantId};
+use crate::domain::moves::fence::Shift;
 use crate::domain::tenant::Entry;
 use crate::domain::tenant::change::{Change, FenceWrite};
-use crate::domain::tenant::fence::{Fence, FenceTable};
+use crate::domain::tenant::fence::{Fence, FenceTable, Shards};
 use crate::domain::tenant::load::CellLoad;
 
 use super::{CallError, Called};
@@ -41,6 +42,8 @@ pub enum Written {
     EntryChanged(TenantId),
     /// Nothing happened: this cell does not take it (not active, or no room).
     CellRefused(CellId),
+    /// Nothing happened: a rollout is changing this cell, which a move is to leave or to go to.
+    CellChanging(CellId),
     /// Nothing happened: a fence of this tenant has a higher epoch, or another mode in the same one, or a move holds it; or
     /// it is not as a move has seen it.
     FenceAhead(TenantId),
@@ -80,8 +83,9 @@ pub struct SeenLoads {
 /// A page of fences.
 #[derive(Debug, Clone, Default)]
 pub struct FencePage {
-    /// The fences.
-    pub fences: Vec<Fence>,
+    /// The fences, shard by shard: each with the number of the shard that it was read from. Those of one tenant follow
+    /// each other.
+    pub shards: Vec<(u8, Fence)>,
     /// Where the next page begins; opaque.
     pub next: Option<String>,
 }
@@ -116,6 +120,10 @@ pub trait TenantMap: Send + Sync {
 pub trait Fences: Send + Sync {
     /// The fences of many tenants in one table, however many; a tenant without a fence is absent.
     async fn fences(&self, table: &FenceTable, tenants: &[TenantId]) -> Called<BTreeMap<TenantId, Fence>>;
+    /// The first `of` shards of the fences of many tenants in one table; a tenant without any is absent.
+    async fn shards(&self, table: &FenceTable, tenants: &[TenantId], of: u8) -> Called<BTreeMap<TenantId, Shards>>;
+    /// Changes shards, all or none; false where one is not as it was to be. `InDoubt` where no answer came.
+    async fn shift(&self, shift: &Shift) -> Called<bool>;
     /// Writes a fence over a lower epoch or over itself; false where there is a higher one, or another mode, or where a
     /// move holds it.
     async fn put(&self, write: &FenceWrite) -> Called<bool>;

@@ -5,16 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may name, beside the standard library and other crates.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("domain", &["domain"]),
     ("ports", &["ports", "domain"]),
     ("ops", &["ops", "ports", "domain"]),
     ("aws", &["aws", "ports", "domain"]),
     ("fs", &["fs", "ports", "domain"]),
+    ("probe", &["probe", "ports", "domain"]),
     ("local", &["local"]),
     ("output", &["output", "ops", "ports", "domain"]),
     ("cli", &["cli", "output", "ops", "ports", "domain", "fs", "local", "wire"]),
-    ("wire", &["wire", "aws", "fs", "ops", "ports", "domain"]),
+    ("wire", &["wire", "aws", "fs", "probe", "ops", "ports", "domain"]),
     ("lib", &[]),
 ];
 

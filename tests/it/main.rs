@@ -16,11 +16,15 @@ mod emulator;
 #[cfg(test)]
 mod excerpts;
 #[cfg(test)]
+mod github;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod outcomes;
+#[cfg(test)]
+mod probes;
 #[cfg(test)]
 mod report;
 #[cfg(test)]

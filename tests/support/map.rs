@@ -10,7 +10,7 @@ use cellctl::domain::moves::fence::{Shard, Shift};
 use cellctl::domain::record::{CellRecord, CellState};
 use cellctl::domain::tenant::Entry;
 use cellctl::domain::tenant::change::{Admission, Change, FenceWrite, LoadChange, LoadGuard, bytes_max};
-use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable, shards_in};
+use cellctl::domain::tenant::fence::{FENCE_OUTPUT, Fence, FenceTable, Shards, shards_in};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::ports::tenants::{CHANGES_MAX, EntryPage, FencePage, StoredRecord, StoredRoot, Written};
 
@@ -57,7 +57,7 @@ impl MapState {
         Written::Done
     }
 
-    /// Which condition does not hold: entries before cells before fences.
+    /// Which condition does not hold: entries before cells before marks before fences.
     fn refusal(&self, changes: &[Change]) -> Option<Written> {
         let tenant = |change: &Change| change.after.tenant.clone();
         let changed = changes.iter().find(|change| self.has_changed(change));
@@ -69,7 +69,13 @@ impl MapState {
         });
         let changed = changed.map(|change| Written::EntryChanged(tenant(change)));
         let full = full.map(|cell| Written::CellRefused(cell.clone()));
-        changed.or(full).or(ahead.map(|change| Written::FenceAhead(tenant(change))))
+        let marked = changes.iter().flat_map(|change| &change.at_rest).find(|cell| self.is_marked(cell));
+        let marked = marked.map(|cell| Written::CellChanging(cell.clone()));
+        changed.or(full).or(marked).or(ahead.map(|change| Written::FenceAhead(tenant(change))))
+    }
+
+    fn is_marked(&self, cell: &CellId) -> bool {
+        self.loads.get(cell).is_some_and(|load| load.changing.is_some())
     }
 
     fn has_changed(&self, change: &Change) -> bool {
@@ -182,10 +188,24 @@ impl MapState {
         tenants.iter().filter_map(find).collect()
     }
 
+    /// Some shards of the fences of some tenants.
+    pub(crate) fn shards_of(&self, table: &FenceTable, tenants: &[TenantId], of: u8) -> BTreeMap<TenantId, Shards> {
+        let find = |tenant: &TenantId| {
+            let there = self.fences.get(&(table.clone(), tenant.clone()))?;
+            let found: Shards = there.range(..of).map(|(number, shard)| (*number, shard.clone())).collect();
+            (!found.is_empty()).then(|| (tenant.clone(), found))
+        };
+        tenants.iter().filter_map(find).collect()
+    }
+
     /// All fences of a table, in one page.
     pub(crate) fn fence_page(&self, table: &FenceTable) -> FencePage {
-        let of_table = self.fences.keys().filter(|(known, _)| known == table);
-        FencePage { fences: of_table.filter_map(|(_, tenant)| self.fence(table, tenant)).collect(), next: None }
+        let of_table = self.fences.iter().filter(|((known, _), _)| known == table);
+        let shards = of_table.flat_map(|((_, tenant), shards)| {
+            let seen = |shard: &Shard| Fence { tenant: tenant.clone(), epoch: shard.epoch, mode: shard.mode };
+            shards.iter().map(move |(number, shard)| (*number, seen(shard)))
+        });
+        FencePage { shards: shards.collect(), next: None }
     }
 
     /// Sets counters.
@@ -230,6 +250,7 @@ impl MapState {
             weight,
             writes,
             audit: Some(audit.head()),
+            changing: load.and_then(|load| load.changing),
         };
         self.loads.insert(record.cell.clone(), next);
         self.append(audit);

@@ -64,11 +64,11 @@ async fn send(fences: &Table, guard: &Guard, parts: &[TransactWriteItem], token:
     fences.caller.call_unless_throttled(call, send).await.map(|_| ())
 }
 
-/// The check that shard 0 is as the guard says.
+/// The check that the shard is as the guard says.
 fn check(fences: &Table, guard: &Guard) -> Called<TransactWriteItem> {
     let check = ConditionCheck::builder()
         .table_name(&fences.name)
-        .set_key(Some(fence_items::key(&guard.tenant, 0)))
+        .set_key(Some(fence_items::key(&guard.tenant, u64::from(guard.shard))))
         .condition_expression("#epoch = :epoch AND #mode = :mode AND #move = :move AND #token = :token")
         .expression_attribute_names("#epoch", "epoch")
         .expression_attribute_names("#mode", "mode")

@@ -26,11 +26,11 @@ impl MoveAdapter {
             let why = format!("one write of the ledger holds {LEDGER_MAX} documents at the most");
             return Err(self.control.error(CallErrorKind::Invalid, "dynamodb:TransactWriteItems", &subject, why));
         }
-        let mut parts = vec![self.held(id, lease)?];
+        let mut parts = vec![self.of(id).held(lease)?];
         for write in writes {
             parts.push(self.document(id, write)?);
         }
-        match self.transact(&subject, &parts).await {
+        match self.writes.transact(&self.control, &subject, &parts).await {
             Ok(()) => Ok(true),
             Err(error) if error.kind == CallErrorKind::Conflict && failed_conditions(&error) == [0] => Ok(false),
             Err(error) => Err(error),
@@ -51,7 +51,7 @@ impl MoveAdapter {
 
     /// The documents whose names begin like this.
     pub(super) async fn read_ledger(&self, id: &MoveId, prefix: &str) -> Called<BTreeMap<String, String>> {
-        let items = self.prefixed(&move_key(id), &format!("{DOCUMENTS}{prefix}"), None).await?;
+        let items = self.control.query_prefix(&move_key(id), &format!("{DOCUMENTS}{prefix}"), None).await?;
         let documents = items.iter().map(|item| {
             let name = text_of(item, "sk").and_then(|sk| sk.strip_prefix(DOCUMENTS)).map(str::to_owned);
             let document = name.zip(text_of(item, "body").map(str::to_owned));

@@ -4,7 +4,7 @@
 
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 
-use crate::aws::dynamo::{Item, built, key, ten_digits, text};
+use crate::aws::dynamo::{built, key, ten_digits};
 use crate::ports::Called;
 use crate::ports::moves::Summary;
 
@@ -45,41 +45,13 @@ impl MoveAdapter {
 
     /// Moves that are not over, by tenant.
     pub(super) async fn list_open(&self) -> Called<Vec<Summary>> {
-        let items = self.prefixed(MOVES, OPEN, None).await?;
+        let items = self.control.query_prefix(MOVES, OPEN, None).await?;
         items.iter().map(|item| self.control.decode(item)).collect()
     }
 
     /// The latest moves that are over, the latest first.
     pub(super) async fn list_over(&self, limit: u32) -> Called<Vec<Summary>> {
-        let items = self.prefixed(MOVES, OVER, Some(limit)).await?;
+        let items = self.control.query_prefix(MOVES, OVER, Some(limit)).await?;
         items.iter().map(|item| self.control.decode(item)).collect()
-    }
-
-    /// The items of a partition of the control table whose sort keys begin like this, in order, by consistent reads. With
-    /// a limit, so many from the end of the order, the last first.
-    pub(super) async fn prefixed(&self, pk: &str, prefix: &str, last: Option<u32>) -> Called<Vec<Item>> {
-        let table = &self.control;
-        let client = table.client().await;
-        let limit = last.map_or(usize::MAX, |last| usize::try_from(last).unwrap_or(usize::MAX));
-        let mut found = Vec::new();
-        let mut start: Option<Item> = None;
-        while found.len() < limit {
-            let send = || {
-                let request = client.query().table_name(&table.name).consistent_read(true);
-                let request = request.key_condition_expression("pk = :pk AND begins_with(sk, :prefix)");
-                let request = request.expression_attribute_values(":pk", text(pk));
-                let request = request.expression_attribute_values(":prefix", text(prefix));
-                let request = request.scan_index_forward(last.is_none());
-                let request = request.set_limit(i32::try_from(limit - found.len()).ok());
-                request.set_exclusive_start_key(start.clone()).send()
-            };
-            let page = table.caller.call(table.call("dynamodb:Query", pk), send).await?;
-            found.extend(page.items.unwrap_or_default());
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(found)
     }
 }

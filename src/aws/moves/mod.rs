@@ -19,7 +19,6 @@ mod values;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Mutex;
 
@@ -29,7 +28,8 @@ use crate::ports::moves::QueueRef;
 
 use super::call::Caller;
 use super::clients::Clients;
-use super::dynamo::{Table, token};
+use super::dynamo::Table;
+use super::leased::Writes;
 
 /// The adapter.
 pub struct MoveAdapter {
@@ -37,26 +37,16 @@ pub struct MoveAdapter {
     control: Table,
     clients: Arc<Clients>,
     caller: Caller,
-    /// One write under the lease at a time: all of them check the lease's item, and transactions on one item collide.
-    writing: Mutex<()>,
+    writes: Writes,
     /// Addresses of queues.
     queues: Mutex<HashMap<QueueRef, String>>,
-    /// Writes so far that got a token of their own.
-    tokens: AtomicU64,
 }
 
 impl MoveAdapter {
     /// An adapter for the moves of a fleet, whose control state is at `control`.
     pub fn new(clients: Arc<Clients>, caller: Caller, control: Place, fleet: &str) -> Self {
         let control = Table::new(Arc::clone(&clients), caller.clone(), control, control_table(fleet));
-        Self {
-            control,
-            clients,
-            caller,
-            writing: Mutex::default(),
-            queues: Mutex::default(),
-            tokens: AtomicU64::new(0),
-        }
+        Self { control, clients, caller, writes: Writes::default(), queues: Mutex::default() }
     }
 
     /// A table of a cell.
@@ -64,11 +54,8 @@ impl MoveAdapter {
         self.control.other(&table.place, &table.name)
     }
 
-    /// A token that no other write has. One made of the content would make a write that brings back what stood there a
-    /// few minutes ago look like a repeat, which the service answers without doing anything.
+    /// A token that no other write has.
     fn fresh_token(&self) -> String {
-        let count = self.tokens.fetch_add(1, Ordering::Relaxed);
-        let chance = self.caller.random().to_bits();
-        token(&[&self.control.name, &self.caller.now_ms().to_string(), &chance.to_string(), &count.to_string()])
+        self.writes.fresh_token(&self.control)
     }
 }

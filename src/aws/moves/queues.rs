@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeName};
 use aws_smithy_types::Blob;
 
 use crate::aws::call::Call;
 use crate::aws::clients::PlaceClients;
+use crate::aws::queue_depth;
 use crate::ports::moves::{Message, QueueRef, Queues};
 use crate::ports::{CallError, CallErrorKind, Called};
 
@@ -22,7 +23,7 @@ const RECEIVE_MAX: i32 = 10;
 const FIFO: &str = ".fifo";
 
 fn call(operation: &'static str, queue: &QueueRef) -> Call {
-    Call { operation, subject: format!("queue {} in {}", queue.name, queue.place.region), rate_of: None }
+    Call { operation, subject: queue_depth::subject(&queue.place, &queue.name), rate_of: None }
 }
 
 impl MoveAdapter {
@@ -102,27 +103,12 @@ impl Queues for MoveAdapter {
 
     async fn depth(&self, queue: &QueueRef) -> Called<u64> {
         let (clients, url) = self.queue(queue).await?;
-        let counts = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
-        ];
-        let send = || {
-            let request = clients.sqs.get_queue_attributes().queue_url(&url);
-            request.set_attribute_names(Some(counts.to_vec())).send()
-        };
-        let answer = self.caller.call(call("sqs:GetQueueAttributes", queue), send).await?;
-        let said = answer.attributes.unwrap_or_default();
-        let count = |name| said.get(name).and_then(|count| count.parse::<u64>().ok());
-        // A count that is missing is no zero: the queue would look empty.
-        let [visible, hidden, delayed] = counts.each_ref().map(count);
-        let total = visible.zip(hidden).zip(delayed).map(|((visible, hidden), delayed)| visible + hidden + delayed);
-        total.ok_or_else(|| invalid(queue, "the service does not say how many messages it holds"))
+        queue_depth::depth(&self.caller, &clients.sqs, &url, queue_depth::subject(&queue.place, &queue.name)).await
     }
 }
 
 fn invalid(queue: &QueueRef, why: &str) -> CallError {
-    let call = call("sqs:GetQueueAttributes", queue);
+    let call = call("sqs:SendMessage", queue);
     let (operation, subject) = (call.operation, call.subject);
     CallError { kind: CallErrorKind::Invalid, operation, subject, message: why.to_owned() }
 }

@@ -15,9 +15,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 
-use crate::aws::dynamo::{Item, built, failed_conditions, key, name_of, number, number_of, ten_digits, values};
+use crate::aws::dynamo::{Item, failed_conditions, name_of, number, number_of, ten_digits};
+use crate::aws::leased::Leased;
 use crate::domain::ids::CellId;
 use crate::domain::lock::Lease;
 use crate::domain::moves::event::{Entry, Event};
@@ -29,10 +29,6 @@ use crate::ports::{CallError, CallErrorKind, Called};
 
 use super::MoveAdapter;
 
-/// Sort key of a move's lease.
-const LEASE: &str = "LEASE";
-/// Sort key of a move's orders.
-const ORDERS: &str = "ORDERS";
 /// What the sort keys of a journal begin with.
 const ENTRIES: &str = "E#";
 
@@ -50,24 +46,9 @@ fn format_of(entry: &Entry) -> u32 {
 }
 
 impl MoveAdapter {
-    /// The first part of every write under a lease: it still is this very one.
-    pub(super) fn held(&self, id: &MoveId, lease: &Lease) -> Called<TransactWriteItem> {
-        let check = ConditionCheck::builder()
-            .table_name(&self.control.name)
-            .set_key(Some(key(&move_key(id), LEASE)))
-            .condition_expression("#token = :token AND #nonce = :nonce")
-            .expression_attribute_names("#token", "token")
-            .expression_attribute_names("#nonce", "nonce")
-            .expression_attribute_values(":token", number(lease.token))
-            .expression_attribute_values(":nonce", number(lease.nonce));
-        Ok(TransactWriteItem::builder().condition_check(built(check.build())?).build())
-    }
-
-    /// Sends a transaction that checks the lease. A repeat after a lost answer is the same transaction.
-    pub(super) async fn transact(&self, subject: &str, parts: &[TransactWriteItem]) -> Called<()> {
-        let token = self.fresh_token();
-        let _turn = self.writing.lock().await;
-        self.control.transact(subject, parts, &token).await
+    /// The part of the control table that a move has.
+    pub(super) fn of(&self, id: &MoveId) -> Leased<'_> {
+        Leased { table: &self.control, pk: move_key(id), writes: &self.writes }
     }
 
     fn entry(&self, item: &Item) -> Called<Entry> {
@@ -96,31 +77,15 @@ impl MoveAdapter {
 #[async_trait]
 impl Moves for MoveAdapter {
     async fn lease(&self, id: &MoveId) -> Called<Option<Lease>> {
-        let item = self.control.get(&move_key(id), LEASE).await?;
-        item.map(|item| self.control.decode(&item)).transpose()
+        self.of(id).lease().await
     }
 
     async fn swap_lease(&self, id: &MoveId, seen: Option<&Lease>, next: &Lease) -> Called<()> {
-        let pk = move_key(id);
-        let mut item = self.control.encode(&pk, LEASE, next)?;
-        item.extend(values([("token", number(next.token)), ("nonce", number(next.nonce))]));
-        let expected = seen.map(|lease| self.control.encode(&pk, LEASE, lease)).transpose()?;
-        let body = expected.and_then(|mut item| item.remove("body"));
-        let condition = if body.is_some() { "body = :seen" } else { "attribute_not_exists(pk)" };
-        let seen: Item = body.map(|body| (":seen".to_owned(), body)).into_iter().collect();
-        let _turn = self.writing.lock().await;
-        match self.control.put_if(item, condition, &seen, &format!("{pk}/{LEASE}")).await {
-            // A repeat after a lost answer finds its own write.
-            Err(error) if error.kind == CallErrorKind::Conflict && self.lease(id).await?.as_ref() == Some(next) => {
-                tracing::debug!(message = error.message, "the lease is as it was to become");
-                Ok(())
-            }
-            other => other,
-        }
+        self.of(id).swap_lease(seen, next).await
     }
 
     async fn journal(&self, id: &MoveId) -> Called<Vec<Entry>> {
-        let items = self.prefixed(&move_key(id), ENTRIES, None).await?;
+        let items = self.control.query_prefix(&move_key(id), ENTRIES, None).await?;
         items.iter().map(|item| self.entry(item)).collect()
     }
 
@@ -129,9 +94,9 @@ impl Moves for MoveAdapter {
         let mut item = self.control.encode(&pk, &sk, entry)?;
         item.insert("format".to_owned(), number(format_of(entry)));
         let put = self.control.put(item, "attribute_not_exists(pk)", Item::new())?;
-        let mut parts = vec![self.held(id, lease)?, put];
+        let mut parts = vec![self.of(id).held(lease)?, put];
         parts.extend(self.listed(summary)?);
-        match self.transact(&format!("{pk}/{sk}"), &parts).await {
+        match self.writes.transact(&self.control, &format!("{pk}/{sk}"), &parts).await {
             Ok(()) => Ok(Appended::Done),
             Err(error) => self.refused(id, entry, error).await,
         }
@@ -152,24 +117,11 @@ impl Moves for MoveAdapter {
     }
 
     async fn orders(&self, id: &MoveId) -> Called<Orders> {
-        let item = self.control.get(&move_key(id), ORDERS).await?;
-        item.map_or_else(|| Ok(Orders::default()), |item| self.control.decode(&item))
+        self.of(id).orders().await
     }
 
     async fn put_orders(&self, id: &MoveId, orders: &Orders) -> Called<bool> {
-        let pk = move_key(id);
-        let mut item = self.control.encode(&pk, ORDERS, orders)?;
-        item.insert("version".to_owned(), number(orders.version));
-        let (condition, seen) = match orders.version.saturating_sub(1) {
-            0 => ("attribute_not_exists(pk)", Item::new()),
-            seen => ("version = :seen", values([(":seen", number(seen))])),
-        };
-        match self.control.put_if(item, condition, &seen, &format!("{pk}/{ORDERS}")).await {
-            Ok(()) => Ok(true),
-            // A repeat after a lost answer finds its own write.
-            Err(error) if error.kind == CallErrorKind::Conflict => Ok(self.orders(id).await? == *orders),
-            Err(error) => Err(error),
-        }
+        self.of(id).put_orders(orders.version, orders).await
     }
 
     async fn put_ledger(&self, id: &MoveId, writes: &[LedgerWrite], lease: &Lease) -> Called<bool> {

@@ -3,14 +3,15 @@
 //! Owns: their form, and every way in which one changes. Constraints kept: counters change by differences, so that
 //! writers do not have to agree on what they read; a load of a newer format is not touched.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
+use aws_sdk_dynamodb::types::{ConditionCheck, TransactWriteItem};
 
-use crate::aws::dynamo::{Edit, Item, Table, key, name_of, number, number_of, text, text_of};
+use crate::aws::dynamo::{Edit, Item, Table, built, key, name_of, number, number_of, text, text_of};
 use crate::domain::audit::{Head, Sealed};
 use crate::domain::fleet::Place;
 use crate::domain::ids::{AccountId, CellId};
 use crate::domain::moves::fence::SHARDS_MAX;
 use crate::domain::record::{CellRecord, CellState};
+use crate::domain::rollout::RolloutId;
 use crate::domain::tenant::change::{Admission, LoadChange, LoadGuard};
 use crate::domain::tenant::fence::{FENCE_OUTPUT, shards_in};
 use crate::domain::tenant::load::CellLoad;
@@ -19,8 +20,11 @@ use crate::ports::Called;
 /// Partition of the loads.
 pub(in crate::aws) const LOADS: &str = "LOAD";
 
+/// The attribute that says which rollout is changing the cell.
+pub(in crate::aws) const CHANGING: &str = "changing";
+
 /// The format of the loads that this version writes. One of a newer format is never changed.
-pub(super) const LOAD_FORMAT: u32 = 1;
+pub(in crate::aws) const LOAD_FORMAT: u32 = 1;
 
 /// Reads a load.
 pub(in crate::aws) fn decode(control: &Table, item: &Item) -> Called<CellLoad> {
@@ -39,6 +43,7 @@ pub(in crate::aws) fn decode(control: &Table, item: &Item) -> Called<CellLoad> {
         weight: count("weight")?,
         writes: number_of(item, "writes").ok_or_else(|| missing("writes"))?,
         audit: head(item),
+        changing: number_of(item, CHANGING).map(RolloutId),
     })
 }
 
@@ -83,10 +88,14 @@ impl<'c> Total<'c> {
         }
     }
 
-    /// The part of the transaction: the conditions are on the counters as they are, the limits on what they become.
-    pub(super) fn edit(&self, control: &Table, cell: &CellId) -> Called<TransactWriteItem> {
+    /// The part of the transaction: the conditions are on the counters as they are, the limits on what they become. With
+    /// `at_rest`, no rollout may be changing the cell.
+    pub(super) fn edit(&self, control: &Table, cell: &CellId, at_rest: bool) -> Called<TransactWriteItem> {
         let edit = Edit::default().add("tenants", number(self.tenants)).add("weight", number(self.weight));
         let mut edit = edit.add("writes", number(self.changes)).require("format", "<=", number(LOAD_FORMAT));
+        if at_rest {
+            edit = edit.require_absent(CHANGING);
+        }
         for admission in &self.admissions {
             edit = admitted(edit, admission);
         }
@@ -97,6 +106,14 @@ impl<'c> Total<'c> {
         }
         edit.of(control, key(LOADS, cell.as_str()))
     }
+}
+
+/// The part of a transaction that holds only while no rollout is changing a cell.
+pub(super) fn unmarked(control: &Table, cell: &CellId) -> Called<TransactWriteItem> {
+    let check = ConditionCheck::builder().table_name(&control.name).set_key(Some(key(LOADS, cell.as_str())));
+    let check = check.condition_expression("attribute_not_exists(#changing)");
+    let check = check.expression_attribute_names("#changing", CHANGING);
+    Ok(TransactWriteItem::builder().condition_check(built(check.build())?).build())
 }
 
 /// Only if the cell is active and as it was seen.

@@ -3,7 +3,7 @@
 //! Owns: what goes into it, and what its failure means. Constraints kept: all or nothing; a refusal names the condition
 //! that failed; a write whose answer was lost is found again by its audit record, and never taken for somebody else's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
@@ -25,13 +25,15 @@ struct Part {
     refusal: Written,
 }
 
-/// The refusal to report, if several conditions failed: an entry that changed explains the others.
+/// The refusal to report, if several conditions failed: an entry that changed explains the others, and a cell that is full
+/// has no room for a move that waits, either.
 fn first_refusal(parts: &[Part], failed: &[usize]) -> Option<Written> {
     let refusals = failed.iter().filter_map(|index| parts.get(*index)).map(|part| &part.refusal);
     let rank = |refusal: &&Written| match refusal {
         Written::EntryChanged(_) => 0,
         Written::CellRefused(_) => 1,
-        Written::FenceAhead(_) | Written::Done => 2,
+        Written::CellChanging(_) => 2,
+        Written::FenceAhead(_) | Written::Done => 3,
     };
     refusals.min_by_key(rank).cloned()
 }
@@ -53,7 +55,10 @@ impl TenantTables {
         let items: Vec<TransactWriteItem> = parts.iter().map(|part| part.item.clone()).collect();
         match self.map.transact(&subject, &items, &token).await {
             Ok(()) => Ok(Written::Done),
-            Err(error) => self.refusal(error, &parts, &first.record).await,
+            Err(error) => {
+                let refusal = self.refusal(error, &parts, &first.record).await?;
+                self.told_apart(refusal, changes).await
+            }
         }
     }
 
@@ -63,10 +68,15 @@ impl TenantTables {
         for load in changes.iter().filter_map(|change| change.load.as_ref()) {
             totals.entry(&load.cell).or_default().count(load);
         }
-        let mut parts = Vec::with_capacity(totals.len() + 3 * changes.len());
+        let mut at_rest: BTreeSet<&CellId> = changes.iter().flat_map(|change| &change.at_rest).collect();
+        let mut parts = Vec::with_capacity(totals.len() + at_rest.len() + 3 * changes.len());
         for (cell, total) in totals {
-            let item = total.edit(&self.control, cell)?;
+            let item = total.edit(&self.control, cell, at_rest.remove(cell))?;
             parts.push(Part { item, refusal: Written::CellRefused(cell.clone()) });
+        }
+        for cell in at_rest {
+            let item = loads::unmarked(&self.control, cell)?;
+            parts.push(Part { item, refusal: Written::CellChanging(cell.clone()) });
         }
         for change in changes {
             let tenant = &change.after.tenant;
@@ -97,6 +107,17 @@ impl TenantTables {
         let refusal = first_refusal(parts, &failed_conditions(&error)).ok_or(error)?;
         let lost = matches!(refusal, Written::EntryChanged(_)) && audit::is_stored(&self.control, record).await?;
         Ok(if lost { Written::Done } else { refusal })
+    }
+
+    /// A cell that refused may have done so for its mark alone: it tells one condition from the other by how it is now. One
+    /// that would take it now had a mark, or no room, that is gone again.
+    async fn told_apart(&self, refusal: Written, changes: &[Change]) -> Called<Written> {
+        let Written::CellRefused(cell) = &refusal else { return Ok(refusal) };
+        let Some(change) = changes.iter().find(|change| change.at_rest.contains(cell)) else { return Ok(refusal) };
+        let item = self.control.get(loads::LOADS, cell.as_str()).await?;
+        let load = item.map(|item| loads::decode(&self.control, &item)).transpose()?;
+        let fits = change.load.as_ref().zip(load).is_some_and(|(change, load)| change.fits(&load));
+        Ok(if fits { Written::CellChanging(cell.clone()) } else { refusal })
     }
 
     /// Sets the counters of a cell.

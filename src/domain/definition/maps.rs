@@ -21,6 +21,8 @@ pub(super) const TAG_KEY: &str = "^(?![aA][wW][sS]:|cellctl:).{1,128}$";
 pub(super) const PARAMETER_KEY: &str = "^[A-Za-z0-9]{1,255}$";
 /// Name of an environment variable (Lambda API reference, `Environment`).
 pub(super) const ENVIRONMENT_KEY: &str = "^[A-Za-z][A-Za-z0-9_]*$";
+/// Name of a metric's dimension (`CloudWatch` API reference, `Dimension`).
+pub(super) const DIMENSION_KEY: &str = "^[^:].{0,254}$";
 
 /// A tier, or the name of a set of Regions: what `Tier` and `Residency` take.
 pub(super) const WORD: &str = "^(?=.{1,40}$)[a-z](-?[a-z0-9])*$";
@@ -102,5 +104,5 @@ pub(super) fn gates(generator: &mut SchemaGenerator) -> Schema {
 
 /// Dimensions of a metric: at most 30 (`CloudWatch` API reference, `Metric`).
 pub(super) fn dimensions(_: &mut SchemaGenerator) -> Schema {
-    texts("^[^:].{0,254}$", 30, &json_schema!({ "type": "string", "minLength": 1, "maxLength": 1024 }))
+    texts(DIMENSION_KEY, 30, &json_schema!({ "type": "string", "minLength": 1, "maxLength": 1024 }))
 }

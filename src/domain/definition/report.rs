@@ -48,6 +48,8 @@ pub(super) struct Complaint {
     pub(super) message: String,
     pub(super) hint: String,
     severity: Severity,
+    /// Whether the line must not be shown, as it holds a secret that its text alone does not give away.
+    is_hidden: bool,
 }
 
 impl Complaint {
@@ -55,11 +57,16 @@ impl Complaint {
     pub(super) fn warning(self) -> Self {
         Self { severity: Severity::Warning, ..self }
     }
+
+    /// The same without an excerpt.
+    pub(super) fn hidden(self) -> Self {
+        Self { is_hidden: true, ..self }
+    }
 }
 
 /// Shortens the making of a complaint.
 pub(super) fn complaint(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Complaint {
-    Complaint { code, message: message.into(), hint: hint.into(), severity: Severity::Error }
+    Complaint { code, message: message.into(), hint: hint.into(), severity: Severity::Error, is_hidden: false }
 }
 
 /// Collects the findings about one file.
@@ -96,10 +103,12 @@ impl<'a> Report<'a> {
             self.dropped = true;
             return;
         }
-        let Complaint { code, message, hint, severity } = complaint;
+        let Complaint { code, message, hint, severity, is_hidden } = complaint;
         let mut finding = Finding::error(code, &*self.file.path, message).hint(hint);
         finding.severity = severity;
-        self.findings.push(located(finding, at, &self.file.text));
+        let mut finding = located(finding, at, &self.file.text);
+        finding.excerpt = finding.excerpt.filter(|_| !is_hidden);
+        self.findings.push(finding);
     }
 
     /// The findings; of several about the form of one value, the first.

@@ -158,6 +158,15 @@ fn pattern_in_words(pattern: &str) -> Option<&'static str> {
             "use 1 to 128 ASCII letters, digits, dots, hyphens and underscores, starting with a letter or digit, without \
              two dots in a row"
         }
+        r"^([1-9][0-9]{0,5}|([1-9]|[1-9][0-9]|100)%)$" => {
+            "write a number of cells or a share, in quotes: \"3\" or \"20%\""
+        }
+        r"^(Sum|Average|Maximum|Minimum|SampleCount|p[0-9]{1,2}(\.[0-9]{1,2})?)$" => {
+            "use Sum, Average, Maximum, Minimum, SampleCount, or a percentile such as p99"
+        }
+        r"^[0-9]{1,4}%$" => "write a share in per cent, such as 25%",
+        r"^https?://[^\s]+$" => "write an address that begins with http:// or https://",
+        maps::DIMENSION_KEY => "use 1 to 255 characters that do not begin with a colon",
         maps::ENVIRONMENT_KEY => "use letters, digits and underscores, starting with a letter",
         _ if pattern.starts_with("^(python3") => {
             "use a Lambda runtime, such as python3.13, nodejs22.x, java21, dotnet8, ruby3.3 or provided.al2023"

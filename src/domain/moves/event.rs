@@ -113,6 +113,11 @@ pub enum Event {
     },
     /// The grace period is over.
     Soaked,
+    /// The move is to end with what the source still holds: nothing more is deleted there.
+    Kept {
+        /// Why.
+        why: String,
+    },
     /// The tenant's items are gone from the source.
     Cleaned {
         /// How many.
@@ -170,6 +175,7 @@ impl Event {
             Self::Landed => "landed",
             Self::QueuesMoved { .. } => "queues-moved",
             Self::Soaked => "soaked",
+            Self::Kept { .. } => "kept",
             Self::Cleaned { .. } => "cleaned",
             Self::Completed { .. } => "completed",
             Self::AbortStarted { .. } => "abort-started",
@@ -201,7 +207,7 @@ impl Event {
             }
             Self::QueuesMoved { messages } => Some(many(*messages, "message")),
             Self::Cleaned { items } | Self::Cleared { items } => Some(many(*items, "item")),
-            Self::AbortStarted { why } | Self::Stuck { why, .. } => Some(why.clone()),
+            Self::Kept { why } | Self::AbortStarted { why } | Self::Stuck { why, .. } => Some(why.clone()),
             _ => None,
         }
     }

@@ -77,13 +77,15 @@ impl Shard {
     }
 }
 
-/// A check that stands in a transaction: that shard 0 of a fence is as it is said to be.
+/// A check that stands in a transaction: that a shard of a fence is as it is said to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guard {
     /// The table.
     pub table: FenceTable,
     /// The tenant.
     pub tenant: TenantId,
+    /// The shard that is looked at, for all of them.
+    pub shard: u8,
     /// The epoch that it must have.
     pub epoch: u64,
     /// The mode that it must have.

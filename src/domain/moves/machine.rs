@@ -42,7 +42,7 @@ pub enum Stage {
     QueuesMoved,
     /// The grace period is over.
     Soaked,
-    /// The source holds nothing of it.
+    /// The source holds nothing of it, or what it holds is kept.
     Cleaned,
     /// Done.
     Completed,
@@ -164,6 +164,9 @@ pub struct Tally {
     pub messages: u64,
     /// Items deleted on the source.
     pub cleaned: u64,
+    /// Why the rest of them is kept, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
     /// Digests, as compared last.
     pub tables: Vec<TableDigest>,
     /// The gap, and what shows that nothing is missing.
@@ -300,6 +303,7 @@ impl Move {
             (Event::Landed, Stage::Flipped) => Stage::Landed,
             (Event::QueuesMoved { .. }, Stage::Landed) => Stage::QueuesMoved,
             (Event::Soaked, Stage::QueuesMoved) => Stage::Soaked,
+            (Event::Kept { .. }, Stage::QueuesMoved | Stage::Soaked) => Stage::Cleaned,
             (Event::Cleaned { .. }, Stage::Soaked) => Stage::Cleaned,
             (Event::Completed { .. }, Stage::Cleaned) => Stage::Completed,
             (Event::AbortStarted { .. }, _) if before_flip && !undoing && now != Stage::CuttingOver => Stage::Aborting,
@@ -357,6 +361,7 @@ impl Move {
                 tally.flip = Some((gap.clone(), *proof));
             }
             Event::QueuesMoved { messages } => tally.messages = *messages,
+            Event::Kept { why } => tally.kept = Some(why.clone()),
             Event::Cleaned { items } => tally.cleaned = *items,
             Event::Completed { receipt } => tally.receipt = Some(receipt.clone()),
             Event::AbortStarted { why } => {

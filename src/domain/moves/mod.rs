@@ -25,6 +25,8 @@ use crate::domain::data::shape::TableShape;
 use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, InvalidId, TenantId};
 
+use self::estimate::Volume;
+
 /// The format of the journal that this version writes. A move of a newer format is never touched.
 pub const MOVE_FORMAT: u32 = 1;
 
@@ -173,6 +175,12 @@ pub struct Options {
     pub soak_ms: u64,
     /// How often a cutover that did not fit its time is tried again.
     pub cutovers_max: u32,
+    /// Whether the target holds what the tenant had when it left there: it is compared, and what differs is carried over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warm: bool,
+    /// The move that this one undoes, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_of: Option<MoveId>,
 }
 
 impl Default for Options {
@@ -187,6 +195,8 @@ impl Default for Options {
             request_ms: 5_000,
             soak_ms: 0,
             cutovers_max: 5,
+            warm: false,
+            back_of: None,
         }
     }
 }
@@ -215,6 +225,9 @@ pub struct Plan {
     pub one_place: bool,
     /// When it was planned, in milliseconds since 1970.
     pub at_ms: i64,
+    /// How much there is to copy, about. None in the plans of versions that did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<Volume>,
 }
 
 impl Plan {

@@ -17,6 +17,10 @@ pub struct Orders {
     /// Whether it is to be given up, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<String>,
+    /// Whether it is to end without deleting anything at the source, past FLIP, and why. Once given it stands: no order to
+    /// pause comes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<String>,
     /// Write units a second, instead of those of the plan; 0 for no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,

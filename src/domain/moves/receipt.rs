@@ -77,4 +77,7 @@ pub struct Receipt {
     pub messages: u64,
     /// Items that were deleted on the source.
     pub items_cleaned: u64,
+    /// Why what the source held was kept, for a move back; none where it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
 }

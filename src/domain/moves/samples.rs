@@ -59,6 +59,7 @@ pub(crate) fn plan(tenant: &str, from: &str, to: &str) -> Plan {
         options: Options::default(),
         one_place: true,
         at_ms: AT_MS,
+        volume: None,
     }
 }
 
@@ -89,6 +90,7 @@ pub(crate) fn receipt() -> Receipt {
         proof: Proof::Notes,
         messages: 3,
         items_cleaned: 1_003,
+        kept: None,
     }
 }
 

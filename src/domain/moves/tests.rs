@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::event::{Entry, Event};
 use super::machine::{Move, Stage, Step};
+use super::orders::Orders;
 use super::receipt::{Gap, Proof, Receipt};
-use super::{FenceLevel, Plan};
+use super::{FenceLevel, Options, Plan};
 
 const LEVELS: [FenceLevel; 3] = [FenceLevel::Lease, FenceLevel::Strict, FenceLevel::Guarded];
 
@@ -51,6 +52,7 @@ fn receipt(plan: &Plan) -> Receipt {
         proof: Proof::Notes,
         messages: 0,
         items_cleaned: 1,
+        kept: None,
     }
 }
 
@@ -74,6 +76,7 @@ fn events(plan: &Plan) -> Vec<Event> {
         Event::Landed,
         Event::QueuesMoved { messages: 1 },
         Event::Soaked,
+        Event::Kept { why: why() },
         Event::Cleaned { items: 1 },
         Event::Completed { receipt: Box::new(receipt(plan)) },
         Event::AbortStarted { why: why() },
@@ -261,7 +264,32 @@ fn every_event_is_read_back_as_it_was_written() {
         assert_eq!(serde_json::from_value::<Entry>(text).expect("it is read"), written);
         names.insert(written.event.name());
     }
-    assert_eq!(names.len(), 24, "one of each kind");
+    assert_eq!(names.len(), 25, "one of each kind");
+}
+
+#[test]
+fn a_source_may_be_kept_only_between_the_messages_and_the_end_of_the_cleaning() {
+    for plan in LEVELS.map(plan) {
+        let kept = Event::Kept { why: "back".to_owned() };
+        for (state, _) in reachable(&plan).into_values() {
+            let after = state.clone().apply(&entry(state.seq + 1, kept.clone())).ok();
+            let fits = matches!(state.stage, Stage::QueuesMoved | Stage::Soaked);
+            assert_eq!(after.is_some(), fits, "{:?}", state.stage);
+            let Some(after) = after else { continue };
+            assert_eq!((after.stage, after.tally.kept.as_deref()), (Stage::Cleaned, Some("back")));
+        }
+    }
+}
+
+#[test]
+fn what_was_written_before_there_was_a_way_back_is_read() {
+    let plan = plan(FenceLevel::Strict);
+    let text = serde_json::to_value((&receipt(&plan), &plan.options, Orders::default())).expect("it is written");
+    for name in ["kept", "warm", "backOf", "keep"] {
+        assert!(!text.to_string().contains(&format!("\"{name}\"")), "{name}");
+    }
+    let read: (Receipt, Options, Orders) = serde_json::from_value(text).expect("it is read");
+    assert_eq!(read, (receipt(&plan), plan.options, Orders::default()));
 }
 
 /// A journal of legal entries: each number picks one of those that fit.

@@ -58,6 +58,9 @@ pub struct Earlier {
     pub hidden: BTreeSet<String>,
     /// Tags of the stack.
     pub tags: BTreeMap<String, String>,
+    /// Messages in its dead-letter queues, where a gate counts them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dead_letters: BTreeMap<String, u64>,
 }
 
 /// What the cells of a wave were before it: written once, right before the wave begins.

@@ -246,13 +246,13 @@ impl Rollout {
         Some(next)
     }
 
-    /// The last wave of which a cell may have the new version; none where there is nothing to take back.
+    /// The last wave that can be taken back; none where there is none, or it is being taken back. One that is over may be
+    /// taken back as well, as far as that was not done.
     pub fn last_begun(&self) -> Option<usize> {
         match self.stage {
-            Stage::Ready | Stage::Completed => self.wave.checked_sub(1),
-            Stage::Changing | Stage::Baking | Stage::Failed | Stage::Halted => Some(self.wave),
-            Stage::BackFailed => Some(self.wave),
-            Stage::TakingBack | Stage::TakenBack | Stage::RolledBack | Stage::Aborted => None,
+            Stage::TakingBack | Stage::TakenBack => None,
+            Stage::RolledBack => self.back_to.and_then(|first| first.checked_sub(1)),
+            _ => self.waves.iter().rposition(|wave| wave.started_at_ms.is_some()),
         }
     }
 
@@ -321,7 +321,9 @@ impl Rollout {
             Event::Resumed => self.paused = false,
             Event::RollbackStarted { first, why, .. } => {
                 self.back_to = Some(*first);
-                self.waves.iter_mut().for_each(|wave| wave.back = None);
+                // What an earlier rollback has taken back, and this one leaves alone, stays written.
+                let last = self.last_begun().unwrap_or(0);
+                self.waves.iter_mut().take(last + 1).for_each(|wave| wave.back = None);
                 (self.paused, self.why, self.hint) = (false, Some(why.clone()), None);
             }
             Event::WaveBack { wave, changed } => self.progress(*wave, |progress| {

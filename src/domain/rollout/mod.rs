@@ -4,10 +4,14 @@
 //! fold of its journal, nothing else; every function here is pure.
 
 pub mod change;
+pub mod compare;
 pub mod event;
+pub mod fill;
 pub mod gate;
+pub mod judge;
 pub mod machine;
 pub mod orders;
+pub mod sample;
 #[cfg(test)]
 mod tests;
 pub mod waves;

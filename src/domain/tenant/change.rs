@@ -15,6 +15,7 @@ use crate::domain::fleet::Place;
 use crate::domain::ids::{CellId, Digest, TenantId};
 use crate::domain::moves::MoveId;
 use crate::domain::moves::fence::Shift;
+use crate::domain::record::CellState;
 use crate::domain::snapshot::EntryLine;
 
 use super::fence::{Fence, FenceMode, FenceTable};
@@ -40,6 +41,8 @@ pub struct Change {
     pub fence: Option<FenceWrite>,
     /// Fences that a move changes in the same transaction.
     pub shifts: Vec<Shift>,
+    /// Cells that no rollout may be changing.
+    pub at_rest: Vec<CellId>,
 }
 
 /// What a change does to a cell's counters.
@@ -145,10 +148,28 @@ impl FenceWrite {
 }
 
 impl Change {
-    /// Number of items that one transaction writes for it, beside those of the cells.
+    /// Number of items that one transaction writes for it, beside those of the cells whose counters change.
     pub fn items(&self) -> usize {
         let fence = self.fence.as_ref().map_or(0, |write| usize::from(write.shards));
-        2 + fence + self.shifts.iter().map(|shift| shift.from.len()).sum::<usize>()
+        let looked_at = self.at_rest.iter().filter(|cell| self.load.as_ref().is_none_or(|load| load.cell != **cell));
+        2 + fence + looked_at.count() + self.shifts.iter().map(|shift| shift.from.len()).sum::<usize>()
+    }
+}
+
+impl LoadChange {
+    /// Whether a cell takes it, as it is now and alone.
+    pub fn fits(&self, load: &CellLoad) -> bool {
+        let (tenants, weight) = (load.tenants + self.tenants, load.weight + self.weight);
+        let light = |limits: &Limits| limits.weight.is_none_or(|max| weight <= signed(max));
+        match &self.guard {
+            LoadGuard::Free => true,
+            LoadGuard::Grow(limits) => light(limits),
+            LoadGuard::Admit(admission) => {
+                let Admission { limits, place, fence_table } = admission.as_ref();
+                let as_seen = load.place == *place && load.fence_table == *fence_table;
+                load.state == CellState::Active && as_seen && tenants <= signed(limits.tenants) && light(limits)
+            }
+        }
     }
 }
 
@@ -320,15 +341,17 @@ fn given_back(entry: &Entry) -> LoadChange {
     LoadChange { cell: entry.cell.clone(), tenants: -1, weight, guard: LoadGuard::Free }
 }
 
-/// Begins a move: room in the target, and its fence, where one transaction reaches it.
+/// Begins a move: room in the target, and its fence, where one transaction reaches it. Not while a rollout is changing one
+/// of the two cells.
 pub fn begin_move(before: &Entry, id: &MoveId, target: &Target, shifts: Vec<Shift>, stamp: &Stamp) -> Change {
     let mut after = before.clone();
     after.state = EntryState::Moving;
     after.moving = Some(Moving { id: id.clone(), other: target.load.cell.clone() });
     let weight = signed(before.attributes.weight);
     let load = LoadChange { cell: target.load.cell.clone(), tenants: 1, weight, guard: target.admission() };
+    let at_rest = vec![target.load.cell.clone(), before.cell.clone()];
     let deed = Deed { action: "move-begun".to_owned(), from: summary(before), to: summary(&after) };
-    Change { shifts, ..finish(Some(before), after, stamp, deed, Some(load), None) }
+    Change { shifts, at_rest, ..finish(Some(before), after, stamp, deed, Some(load), None) }
 }
 
 /// Cuts a move over: the tenant is served by the other cell, at `epoch`.
@@ -380,7 +403,7 @@ fn finish(
     after.changed_at_ms = stamp.at_ms;
     after.version = record.record.seq;
     after.head = record.hash.clone();
-    Change { before: before.cloned(), after, record, load, fence, shifts: Vec::new() }
+    Change { before: before.cloned(), after, record, load, fence, shifts: Vec::new(), at_rest: Vec::new() }
 }
 
 /// What the audit log says of an entry.

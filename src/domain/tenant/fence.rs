@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::fleet::Place;
 use crate::domain::ids::TenantId;
-use crate::domain::moves::fence::SHARDS_MAX;
+use crate::domain::moves::fence::{SHARDS_MAX, Shard};
 
 /// Output of a cell's stack that names its fence table. A template without it makes cells without fences.
 pub const FENCE_OUTPUT: &str = "FenceTableName";
@@ -78,6 +78,9 @@ pub struct Fence {
     /// What it allows.
     pub mode: FenceMode,
 }
+
+/// The shards of a fence that are there, by number.
+pub type Shards = BTreeMap<u8, Shard>;
 
 /// The fence table of a cell.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

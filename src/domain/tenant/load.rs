@@ -3,9 +3,11 @@
 //! Constraint kept: a counter changes in the same transaction as the entries that it counts.
 
 use crate::domain::audit::Head;
+use crate::domain::definition::Capacity;
 use crate::domain::fleet::Place;
 use crate::domain::ids::CellId;
 use crate::domain::record::CellState;
+use crate::domain::rollout::RolloutId;
 
 use super::fence::FenceTable;
 
@@ -32,6 +34,8 @@ pub struct CellLoad {
     pub writes: u64,
     /// End of the cell's audit chain.
     pub audit: Option<Head>,
+    /// The rollout that is changing the cell: meanwhile no move begins there or leaves it.
+    pub changing: Option<RolloutId>,
 }
 
 impl CellLoad {
@@ -49,6 +53,27 @@ impl CellLoad {
     }
 }
 
+#[cfg(test)]
+impl CellLoad {
+    /// An active cell in eu-central-1 that holds nobody and has no fences.
+    pub(crate) fn sample(cell: CellId) -> Self {
+        let place = Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None };
+        Self {
+            cell,
+            state: CellState::Active,
+            place,
+            cell_type: None,
+            fence_table: None,
+            fence_shards: 1,
+            tenants: 0,
+            weight: 0,
+            writes: 0,
+            audit: None,
+            changing: None,
+        }
+    }
+}
+
 /// What a cell may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -56,4 +81,48 @@ pub struct Limits {
     pub tenants: u64,
     /// Sum of their weights; no bound when absent.
     pub weight: Option<u64>,
+}
+
+impl Limits {
+    /// How full a cell is: the share of the limit that is reached first.
+    pub fn fullness(&self, tenants: u64, weight: u64) -> f64 {
+        let by_weight = self.weight.map_or(0.0, |limit| share(weight, limit));
+        share(tenants, self.tenants).max(by_weight)
+    }
+}
+
+impl From<Capacity> for Limits {
+    fn from(Capacity { tenants, weight }: Capacity) -> Self {
+        Self { tenants, weight }
+    }
+}
+
+/// How much of a limit is used, for people: from 0 to 1, and above where the limit was lowered since. A limit of 0 leaves
+/// no room, so that it is always used up.
+#[allow(clippy::cast_precision_loss, reason = "a share for people")]
+pub fn share(used: u64, limit: u64) -> f64 {
+    if limit == 0 { 1.0 } else { used as f64 / limit as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_as_full_as_the_limit_that_is_reached_first() {
+        let limits = |tenants, weight| Limits { tenants, weight };
+        for (tenants, weight, limits, wanted) in [
+            (0, 0, limits(10, Some(100)), 0.0),
+            (5, 20, limits(10, Some(100)), 0.5),
+            (1, 75, limits(10, Some(100)), 0.75),
+            (10, 10, limits(10, None), 1.0),
+            (15, 15, limits(10, None), 1.5),
+            (0, 0, limits(0, None), 1.0),
+            (5, 0, limits(0, Some(100)), 1.0),
+            (0, 0, limits(10, Some(0)), 1.0),
+        ] {
+            let found = limits.fullness(tenants, weight);
+            assert!((found - wanted).abs() < 1e-9, "{tenants} of weight {weight} in {limits:?}: {found}, not {wanted}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::domain::ids::{CellId, Region, Residency, TenantId, Tier};
 use crate::domain::record::CellState;
 
 use super::Attributes;
-use super::load::{CellLoad, Limits};
+use super::load::{CellLoad, Limits, share};
 
 /// A cell, as placement sees it.
 #[derive(Debug, Clone)]
@@ -307,18 +307,12 @@ pub fn explain(candidates: &[Candidate], wish: &Wish<'_>) -> Vec<Verdict> {
             Some(_) => a.cell.cmp(&b.cell),
         })
     });
-    let verdict = |(index, (cell, refusal)): (usize, (&Candidate, Option<Refusal>))| Verdict {
-        cell: cell.cell.clone(),
-        rank: refusal.is_none().then_some(index + 1),
-        fill: share(cell.fill(weight)),
-        refusal,
+    let verdict = |(index, (cell, refusal)): (usize, (&Candidate, Option<Refusal>))| {
+        let (used, limit) = cell.fill(weight);
+        let rank = refusal.is_none().then_some(index + 1);
+        Verdict { cell: cell.cell.clone(), rank, fill: share(used, limit), refusal }
     };
     judged.into_iter().enumerate().map(verdict).collect()
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a share for people")]
-fn share((used, limit): (u64, u64)) -> f64 {
-    if limit == 0 { 1.0 } else { used as f64 / limit as f64 }
 }
 
 fn counted(number: i64) -> u64 {

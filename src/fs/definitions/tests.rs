@@ -4,6 +4,7 @@
 mod directory;
 mod meaning;
 mod properties;
+mod rollout;
 mod shape;
 
 use crate::domain::definition::{Checked, SourceFile, check};

@@ -1,23 +1,21 @@
 //! The ends of all chains, in order: as the map has them now, and as roots have them.
 //!
-//! Constraint kept: a million heads stream through; of each partition, and of each root, one page is held.
+//! Constraint kept: a million heads stream through; of each root one page is held, of the map what `Entries` holds.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use futures_util::future::try_join_all;
 use serde_json::Value as Json;
 
 use crate::domain::audit::chain::{Claims, Flaw, FlawKind, Vouched, Voucher};
 use crate::domain::audit::root::{HeadsDigest, Root, flaw};
 use crate::domain::audit::{Head, Subject};
-use crate::domain::ids::{BUCKETS, TenantId};
+use crate::domain::ids::TenantId;
 use crate::domain::tenant::Entry;
 use crate::domain::tenant::load::CellLoad;
 use crate::ops::World;
+use crate::ops::map::stream::Entries;
 use crate::ports::{CallError, Called};
-
-/// Entries in one page of a partition.
-const ENTRIES_PAGE: u32 = 500;
 
 /// A chain, and what its keeper says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,38 +63,14 @@ impl From<CellLoad> for Current {
     }
 }
 
-/// One partition of the map, read page by page.
-struct Bucket {
-    number: u8,
-    read: VecDeque<Current>,
-    after: Option<TenantId>,
-    done: bool,
-}
-
-impl Bucket {
-    fn new(number: u8) -> Self {
-        Self { number, read: VecDeque::new(), after: None, done: false }
-    }
-
-    /// Reads on until there is something to give, or the end.
-    async fn fill(&mut self, world: &World) -> Called<()> {
-        while self.read.is_empty() && !self.done {
-            let page = world.map.page(self.number, self.after.as_ref(), ENTRIES_PAGE, None).await?;
-            let unreadable = page.unreadable.into_iter();
-            let unreadable = unreadable.map(|one| Current::unreadable(Subject::Tenant(one.of), one.error));
-            self.read.extend(page.entries.iter().map(Current::from).chain(unreadable));
-            self.read.make_contiguous().sort_by(|a, b| a.subject.cmp(&b.subject));
-            self.done = page.next.is_none();
-            self.after = page.next;
-        }
-        Ok(())
-    }
-}
-
 /// All chains in order: cells by name, then tenants by name, removed ones included.
 pub struct CurrentHeads {
     cells: VecDeque<Current>,
-    buckets: Vec<Bucket>,
+    entries: Entries,
+    /// The next entry, if it was read.
+    ahead: Option<Entry>,
+    /// Tenants whose entries cannot be read, up to the pages that were.
+    unreadable: BTreeMap<TenantId, CallError>,
 }
 
 impl CurrentHeads {
@@ -107,22 +81,26 @@ impl CurrentHeads {
         let unreadable = unreadable.map(|one| Current::unreadable(Subject::Cell(one.of), one.error));
         let mut cells: Vec<Current> = seen.loads.into_iter().map(Current::from).chain(unreadable).collect();
         cells.sort_by(|a, b| a.subject.cmp(&b.subject));
-        let mut buckets: Vec<Bucket> = (0..BUCKETS).map(Bucket::new).collect();
-        try_join_all(buckets.iter_mut().map(|bucket| bucket.fill(world))).await?;
-        Ok(Self { cells: cells.into(), buckets })
+        let entries = Entries::all(Arc::clone(&world.map)).skipping();
+        Ok(Self { cells: cells.into(), entries, ahead: None, unreadable: BTreeMap::new() })
     }
 
     /// The next one.
-    pub async fn next(&mut self, world: &World) -> Called<Option<Current>> {
+    pub async fn next(&mut self) -> Called<Option<Current>> {
         if let Some(cell) = self.cells.pop_front() {
             return Ok(Some(cell));
         }
-        let fronts = self.buckets.iter().enumerate().filter_map(|(index, bucket)| Some((bucket.read.front()?, index)));
-        let best = fronts.min_by(|(a, _), (b, _)| a.subject.cmp(&b.subject)).map(|(_, index)| index);
-        let Some(bucket) = best.and_then(|index| self.buckets.get_mut(index)) else { return Ok(None) };
-        let given = bucket.read.pop_front();
-        bucket.fill(world).await?;
-        Ok(given)
+        if self.ahead.is_none() {
+            self.ahead = self.entries.next().await?;
+            // They come after all that was given: each was skipped as its bucket was read on, past its own last entry.
+            self.unreadable.extend(self.entries.take_skipped().into_iter().map(|one| (one.of, one.error)));
+        }
+        let is_first = |tenant: &TenantId| self.ahead.as_ref().is_none_or(|ahead| *tenant < ahead.tenant);
+        if let Some(first) = self.unreadable.first_entry().filter(|first| is_first(first.key())) {
+            let (tenant, error) = first.remove_entry();
+            return Ok(Some(Current::unreadable(Subject::Tenant(tenant), error)));
+        }
+        Ok(self.ahead.take().as_ref().map(Current::from))
     }
 }
 
@@ -227,7 +205,7 @@ impl KnownChains {
             signed.push(SignedHeads::begin(world, root).await?);
         }
         let mut current = CurrentHeads::begin(world).await?;
-        let next = current.next(world).await?;
+        let next = current.next().await?;
         Ok(Self { world: world.clone(), current, next, signed })
     }
 
@@ -246,7 +224,7 @@ impl KnownChains {
         if let Some(mut current) = self.next.take_if(|c| c.subject == known.subject) {
             known.unreadable = current.unreadable.take();
             known.current = current.vouched();
-            self.next = self.current.next(&self.world).await?;
+            self.next = self.current.next().await?;
         }
         for heads in &mut self.signed {
             if heads.peek() == Some(&known.subject)

@@ -43,7 +43,7 @@ async fn write_pages(world: &World, set: u64) -> Called<Pages> {
     let mut digest = HeadsDigest::default();
     let mut page: Vec<(Subject, Head)> = Vec::with_capacity(HEADS_PAGE);
     let mut pages = 0;
-    while let Some(current) = heads.next(world).await? {
+    while let Some(current) = heads.next().await? {
         if let Some(error) = current.unreadable {
             return Err(error);
         }

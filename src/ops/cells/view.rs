@@ -9,7 +9,7 @@ use crate::domain::fleet::{Fleet, Place};
 use crate::domain::ids::{CellId, StackName};
 use crate::domain::record::{CellRecord, CellState};
 use crate::domain::stack::{StackResource, StackSummary};
-use crate::domain::tenant::load::CellLoad;
+use crate::domain::tenant::load::{CellLoad, Limits, share};
 use crate::ops::World;
 use crate::ops::error::{ErrorKind, OpError};
 
@@ -55,7 +55,7 @@ struct Surroundings<'a> {
     stacks: BTreeMap<(Place, StackName), StackSummary>,
     loads: BTreeMap<CellId, CellLoad>,
     /// Tenants in the whole fleet.
-    tenants: i64,
+    tenants: u64,
 }
 
 impl<'a> Surroundings<'a> {
@@ -65,7 +65,7 @@ impl<'a> Surroundings<'a> {
         stacks: BTreeMap<(Place, StackName), StackSummary>,
     ) -> Result<Self, OpError> {
         let loads = world.map.loads().await?;
-        let tenants = loads.iter().map(|load| load.tenants.max(0)).sum();
+        let tenants = loads.iter().map(|load| counted(load.tenants)).sum();
         let loads = loads.into_iter().map(|load| (load.cell.clone(), load)).collect();
         Ok(Self { fleet, stacks, loads, tenants })
     }
@@ -112,7 +112,7 @@ fn row(around: &Surroundings<'_>, name: &CellId, record: Option<&CellRecord>) ->
         weight,
         capacity: capacity.map(|c| c.tenants),
         weight_capacity: capacity.and_then(|c| c.weight),
-        share: if around.tenants > 0 { ratio(tenants, around.tenants) } else { 0.0 },
+        share: if around.tenants > 0 { share(counted(tenants), around.tenants) } else { 0.0 },
         headroom: capacity.map(|c| headroom(tenants, weight, c)),
         stack: stack.to_string(),
     }
@@ -120,20 +120,12 @@ fn row(around: &Surroundings<'_>, name: &CellId, record: Option<&CellRecord>) ->
 
 /// What is left of the limit that is reached first.
 fn headroom(tenants: i64, weight: i64, capacity: Capacity) -> f64 {
-    let filled = |used: i64, limit: u64| if limit == 0 { 1.0 } else { ratio(used, signed(limit)) };
-    let by_weight = capacity.weight.map_or(0.0, |limit| filled(weight, limit));
-    1.0 - filled(tenants, capacity.tenants).max(by_weight)
+    1.0 - Limits::from(capacity).fullness(counted(tenants), counted(weight))
 }
 
-/// A share for people; counters below zero count as none.
-#[allow(clippy::cast_precision_loss, reason = "a share for people")]
-fn ratio(part: i64, whole: i64) -> f64 {
-    part.max(0) as f64 / whole as f64
-}
-
-/// Limits are bounded far below the largest signed number.
-fn signed(limit: u64) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
+/// A counter below zero counts as none.
+fn counted(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 /// Everything about one cell.
@@ -200,18 +192,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headroom_is_that_of_the_limit_reached_first() {
-        let capacity = |tenants, weight| Capacity { tenants, weight };
-        for (tenants, weight, limits, left) in [
-            (0, 0, capacity(10, Some(100)), 1.0),
-            (5, 20, capacity(10, Some(100)), 0.5),
-            (1, 75, capacity(10, Some(100)), 0.25),
-            (10, 10, capacity(10, None), 0.0),
-            (15, 15, capacity(10, None), -0.5),
-            (0, 0, capacity(0, None), 0.0),
-            (-3, -3, capacity(10, Some(10)), 1.0),
-        ] {
-            let found = headroom(tenants, weight, limits);
+    fn counters_that_drifted_below_zero_take_no_room() {
+        let capacity = Capacity { tenants: 10, weight: Some(10) };
+        for (tenants, weight, left) in [(-3, -3, 1.0), (5, -3, 0.5), (15, 5, -0.5)] {
+            let found = headroom(tenants, weight, capacity);
             assert!((found - left).abs() < 1e-9, "{tenants} tenants of weight {weight}: {found}, not {left}");
         }
     }

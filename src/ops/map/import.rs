@@ -4,6 +4,9 @@
 //! write is a conditional transaction, and one in doubt is read back, so that the same import may be run any number of
 //! times, from any point at which an earlier one ended.
 
+mod batch;
+mod write;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
@@ -13,16 +16,15 @@ use tokio::sync::watch;
 
 use crate::domain::ids::TenantId;
 use crate::domain::snapshot::EntryLine;
-use crate::domain::tenant::change::{self, Change, Remnant};
+use crate::domain::tenant::Entry;
 use crate::domain::tenant::fence::FenceTable;
-use crate::domain::tenant::{Entry, EntryState};
 use crate::ops::error::{ErrorKind, OpError};
-use crate::ops::tenants::{Desk, must_read_back, were_written};
+use crate::ops::tenants::Desk;
 use crate::ports::Called;
-use crate::ports::tenants::{Written, fits_one_write};
 
 use super::file::Snapshot;
 use super::judge::{Cells, Judged, is_ahead, judge};
+use batch::Planned;
 
 pub use super::judge::{Left, Why};
 
@@ -76,25 +78,6 @@ impl Imported {
         let differing = tally.left.iter().filter(|left| matches!(left.why, Why::Differs { .. })).count() as u64;
         self.differing += differing;
         self.refused += tally.left.len() as u64 - differing;
-    }
-}
-
-/// A tenant that is to be added, and its tombstone.
-struct Planned {
-    line: EntryLine,
-    before: Option<Entry>,
-    /// What the audit log knows of it, where the map has lost its entry.
-    remnant: Option<Remnant>,
-    /// Most items and bytes that it takes in a transaction.
-    items: usize,
-    bytes: usize,
-}
-
-impl Planned {
-    fn new(line: EntryLine, before: Option<Entry>, cells: &Cells<'_>) -> Self {
-        let items = cells.items(&line.cell);
-        let bytes = change::bytes_max(before.as_ref(), &line.attributes(), line.pin.as_ref());
-        Self { line, before, remnant: None, items, bytes }
     }
 }
 
@@ -208,147 +191,6 @@ impl Importer<'_> {
         let ahead: Vec<Vec<TenantId>> = ahead.buffer_unordered(LANES).try_collect().await?;
         Ok(ahead.into_iter().flatten().collect())
     }
-
-    async fn carry_out(&self, work: Work, cells: &Cells<'_>) -> Result<Tally, OpError> {
-        let finished = self.finish(work.unopened).await?;
-        let lanes = stream::iter(lanes(work.missing)).map(|lane| self.lane(lane, cells)).buffer_unordered(LANES);
-        let written = lanes.try_fold(Tally::default(), |all, one| std::future::ready(Ok(all.merge(one)))).await?;
-        Ok(work.tally.merge(finished).merge(written))
-    }
-
-    /// Writes batches that share cells, one after the other.
-    async fn lane(&self, lane: Vec<Vec<Planned>>, cells: &Cells<'_>) -> Result<Tally, OpError> {
-        let mut tally = Tally::default();
-        for batch in lane {
-            tally = tally.merge(self.batch(batch, cells).await?);
-        }
-        Ok(tally)
-    }
-
-    /// Writes a batch. What the others in it are refused for must not keep any out: then it is halved, down to one.
-    async fn batch(&self, batch: Vec<Planned>, cells: &Cells<'_>) -> Result<Tally, OpError> {
-        let mut tally = Tally::default();
-        let (mut todo, mut attempt) = (vec![batch], 0);
-        while let Some(mut batch) = todo.pop() {
-            let changes = self.changes(&batch, cells);
-            match self.desk.world.map.write(&changes).await {
-                Ok(Written::Done) => tally = tally.merge(self.landed(&batch, changes).await?),
-                Ok(refusal @ (Written::CellRefused(_) | Written::FenceAhead(_))) => {
-                    if let [alone] = batch.as_slice() {
-                        let fence = matches!(refusal, Written::FenceAhead(_));
-                        tally.leave(&alone.line, if fence { Why::FenceAhead } else { Why::CellChanged });
-                    } else {
-                        todo.push(batch.split_off(batch.len() / 2));
-                        todo.push(batch);
-                    }
-                }
-                Err(error) if !must_read_back(&error) => return Err(error.into()),
-                unclear => {
-                    if let Ok(Written::EntryChanged(tenant)) = &unclear {
-                        self.desk.again(tenant, &mut attempt).await?;
-                    }
-                    let known = self.entries_of(&batch).await?;
-                    if were_written(&changes, &known) {
-                        tally = tally.merge(self.landed(&batch, changes).await?);
-                    } else {
-                        unclear?;
-                        todo.extend(self.judge_anew(batch, known, cells, &mut tally).await?);
-                    }
-                }
-            }
-        }
-        Ok(tally)
-    }
-
-    fn changes(&self, batch: &[Planned], cells: &Cells<'_>) -> Vec<Change> {
-        let stamp = self.desk.stamp();
-        let change = |planned: &Planned| {
-            let target = cells.target(&planned.line.cell)?;
-            let change = change::restore(&planned.line, &target, planned.before.as_ref(), &stamp);
-            Some(match &planned.remnant {
-                Some(remnant) => change.follow(remnant, planned.line.epoch, &stamp),
-                None => change,
-            })
-        };
-        batch.iter().filter_map(change).collect()
-    }
-
-    /// Changes that were written: opens the fences that were no part of the transaction.
-    async fn landed(&self, batch: &[Planned], changes: Vec<Change>) -> Result<Tally, OpError> {
-        let (opening, done): (Vec<Entry>, Vec<Entry>) =
-            changes.into_iter().map(|change| change.after).partition(|entry| entry.state == EntryState::Opening);
-        let tally = self.open_fences(opening).await?;
-        let is_left = |planned: &Planned| tally.left.iter().any(|left| left.tenant == planned.line.tenant);
-        let moving = batch.iter().filter(|planned| planned.line.moving.is_some() && !is_left(planned)).count() as u64;
-        Ok(Tally { added: tally.added + done.len() as u64, moving, ..tally })
-    }
-
-    /// Opens the fences of tenants that are there.
-    async fn finish(&self, unopened: Vec<Entry>) -> Result<Tally, OpError> {
-        let tally = self.open_fences(unopened).await?;
-        Ok(Tally { added: 0, opened: tally.added, ..tally })
-    }
-
-    async fn open_fences(&self, entries: Vec<Entry>) -> Result<Tally, OpError> {
-        let opened = stream::iter(entries).map(|entry| async move {
-            let left = Left { tenant: entry.tenant.clone(), cell: entry.cell.clone(), why: Why::FenceAhead };
-            match self.desk.finish_opening(entry).await {
-                Ok(_) => Ok(Tally { added: 1, ..Tally::default() }),
-                Err(error) if error.kind == ErrorKind::Refused => Ok(Tally { left: vec![left], ..Tally::default() }),
-                Err(error) => Err(error),
-            }
-        });
-        let all = opened.buffer_unordered(LANES);
-        all.try_fold(Tally::default(), |all, one| std::future::ready(Ok(all.merge(one)))).await
-    }
-
-    async fn entries_of(&self, batch: &[Planned]) -> Called<BTreeMap<TenantId, Entry>> {
-        let names: Vec<TenantId> = batch.iter().map(|planned| planned.line.tenant.clone()).collect();
-        self.desk.world.map.entries(&names).await
-    }
-
-    /// After a write that did not happen: counts what is there, and gives what is still to be written.
-    async fn judge_anew(
-        &self,
-        batch: Vec<Planned>,
-        mut known: BTreeMap<TenantId, Entry>,
-        cells: &Cells<'_>,
-        tally: &mut Tally,
-    ) -> Result<Option<Vec<Planned>>, OpError> {
-        let (mut rest, mut unopened) = (Vec::new(), Vec::new());
-        for Planned { line, .. } in batch {
-            let before = known.remove(&line.tenant);
-            match judge(&line, before.as_ref()) {
-                Judged::Equal => tally.equal += 1,
-                Judged::Unopened(entry) => unopened.push(*entry),
-                Judged::Left(why) => tally.leave(&line, why),
-                Judged::Missing => {
-                    let mut planned = Planned::new(line, before, cells);
-                    if let Some(why) = self.remember(&mut planned).await? {
-                        tally.leave(&planned.line, why);
-                    } else {
-                        rest.push(planned);
-                    }
-                }
-            }
-        }
-        *tally = std::mem::take(tally).merge(self.finish(unopened).await?);
-        Ok((!rest.is_empty()).then_some(rest))
-    }
-}
-
-impl Importer<'_> {
-    /// Looks up what the audit log knows of a tenant whose entry is not there although its chain may be. Gives why it is
-    /// left alone, where the log tells of a later time than the snapshot.
-    async fn remember(&self, planned: &mut Planned) -> Result<Option<Why>, OpError> {
-        if planned.before.is_none() {
-            planned.remnant = self.desk.remnant(&planned.line.tenant).await?;
-        }
-        let later = planned.remnant.as_ref().filter(|remnant| {
-            remnant.epoch > planned.line.epoch || (remnant.epoch == planned.line.epoch && !remnant.present)
-        });
-        Ok(later.map(|remnant| Why::Removed { epoch: remnant.epoch }))
-    }
 }
 
 fn read<R: BufRead>(snapshot: &mut Snapshot<R>) -> Result<Vec<EntryLine>, OpError> {
@@ -367,34 +209,6 @@ fn foretell(work: Work) -> Tally {
     let (added, opened) = (work.missing.len() as u64, work.unopened.len() as u64);
     let moving = work.missing.iter().filter(|planned| planned.line.moving.is_some()).count() as u64;
     Tally { added, moving, opened, ..work.tally }
-}
-
-/// Batches that fit into a transaction, in lanes that share no cell.
-fn lanes(mut planned: Vec<Planned>) -> Vec<Vec<Vec<Planned>>> {
-    planned.sort_by(|a, b| a.line.cell.cmp(&b.line.cell));
-    let mut lanes: Vec<Vec<Vec<Planned>>> = Vec::new();
-    for one in planned {
-        let same_cell = |batch: &[Planned]| batch.last().is_some_and(|last| last.line.cell == one.line.cell);
-        match lanes.last_mut() {
-            Some(lane) => match lane.last_mut() {
-                Some(batch) if fits(batch, &one) => batch.push(one),
-                Some(batch) if same_cell(batch) => lane.push(vec![one]),
-                _ => lanes.push(vec![vec![one]]),
-            },
-            None => lanes.push(vec![vec![one]]),
-        }
-    }
-    lanes
-}
-
-/// Whether a batch, sorted by cell, takes one more: by items and by bytes.
-fn fits(batch: &[Planned], one: &Planned) -> bool {
-    let mut cells: Vec<_> = batch.iter().map(|planned| &planned.line.cell).chain([&one.line.cell]).collect();
-    let changes = cells.len();
-    cells.dedup();
-    let bytes = batch.iter().map(|planned| planned.bytes).sum::<usize>() + one.bytes;
-    let items = batch.iter().map(|planned| planned.items).sum::<usize>() + one.items;
-    fits_one_write(changes, items + cells.len(), bytes)
 }
 
 fn stopped(done: &Imported) -> OpError {

@@ -81,7 +81,7 @@ pub struct CellStats {
     pub tenants_max: Option<u64>,
     /// How much weight it may hold; none where that is not bounded.
     pub weight_max: Option<u64>,
-    /// How full it is, from 0 to 1: by weight where that is bounded, else by number.
+    /// How full it is, from 0 to 1, by the limit that is reached first; none without a definition.
     pub fill: Option<f64>,
     /// Tenants that it can still take by number.
     pub headroom: Option<u64>,
@@ -201,19 +201,12 @@ impl Counter {
     }
 }
 
-/// How much of the limit that is reached first is used, as in `cell list`.
-fn fullest((tenants, tenants_max): (u64, Option<u64>), (weight, weight_max): (u64, Option<u64>)) -> Option<f64> {
-    let by_count = tenants_max.map(|max| share(tenants, max));
-    let by_weight = weight_max.map(|max| share(weight, max));
-    by_count.into_iter().chain(by_weight).reduce(f64::max)
-}
-
 fn cell_stats(fleet: &Fleet, load: Option<&CellLoad>, cell: &CellId, (tenants, weight): Sum) -> CellStats {
     let defined = fleet.cell(cell);
     let limits = defined.map(|cell| Candidate::of(cell, load).limits);
     let weight_max = limits.and_then(|limits| limits.weight);
     let tenants_max = limits.map(|limits| limits.tenants);
-    let fill = fullest((tenants, tenants_max), (weight, weight_max));
+    let fill = limits.map(|limits| limits.fullness(tenants, weight));
     let recorded_type = load.and_then(|load| load.cell_type.clone());
     let defined_type = || defined.map(|cell| cell.spec.cell_type.as_str().to_owned());
     let recorded_region = load.map(|load| load.place.region.clone());
@@ -232,21 +225,13 @@ fn cell_stats(fleet: &Fleet, load: Option<&CellLoad>, cell: &CellId, (tenants, w
     }
 }
 
-/// Over the provisioned cells: how full the fullest is, to how full they are on average.
+/// Over the provisioned cells that may hold tenants: how full the fullest is, to how full they are on average.
 #[allow(clippy::cast_precision_loss, reason = "a ratio for people, of at most some thousand cells")]
 fn skew(cells: &[CellStats]) -> Option<f64> {
-    let fills: Vec<f64> = cells.iter().filter(|cell| cell.state.is_some()).filter_map(|cell| cell.fill).collect();
+    let counts = |cell: &&CellStats| cell.state.is_some() && cell.tenants_max != Some(0);
+    let fills: Vec<f64> = cells.iter().filter(counts).filter_map(|cell| cell.fill).collect();
     let mean = fills.iter().sum::<f64>() / fills.len() as f64;
     (mean > 0.0).then(|| fills.iter().copied().fold(0.0, f64::max) / mean)
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a share for people")]
-fn share(used: u64, limit: u64) -> f64 {
-    match (used, limit) {
-        (0, 0) => 0.0,
-        (_, 0) => 1.0,
-        _ => used as f64 / limit as f64,
-    }
 }
 
 fn add<K: Ord + Borrow<Q>, Q: Ord + ToOwned<Owned = K> + ?Sized>(
@@ -270,16 +255,26 @@ fn groups(sums: BTreeMap<String, Sum>) -> Vec<Group> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_cell_is_as_full_as_the_limit_that_is_reached_first() {
-        for (tenants_max, weight_max, wanted) in [
-            (Some(10), Some(100), Some(0.5)),
-            (Some(10), Some(8), Some(0.75)),
-            (Some(10), None, Some(0.5)),
-            (Some(0), Some(100), Some(1.0)),
-            (None, None, None),
-        ] {
-            assert_eq!(fullest((5, tenants_max), (6, weight_max)), wanted, "{tenants_max:?} {weight_max:?}");
+    fn cell(name: &str, tenants_max: u64, fill: f64) -> CellStats {
+        CellStats {
+            cell: name.parse().expect("valid"),
+            cell_type: None,
+            region: None,
+            state: Some(CellState::Active),
+            tenants: 0,
+            weight: 0,
+            tenants_max: Some(tenants_max),
+            weight_max: None,
+            fill: Some(fill),
+            headroom: None,
+            weight_headroom: None,
         }
+    }
+
+    #[test]
+    fn a_cell_that_may_hold_nobody_has_no_part_in_the_skew() {
+        let cells = [cell("cell-1", 10, 0.3), cell("cell-2", 10, 0.1), cell("closed", 0, 1.0)];
+        let found = skew(&cells).expect("there are tenants");
+        assert!((found - 1.5).abs() < 1e-9, "{found}");
     }
 }

@@ -1,4 +1,4 @@
-//! Checks the tenant map against the cells, their counters and their fences, and repairs what is safe.
+//! Checks the tenant map against the cells, their counters, their fences and the moves under way, and repairs what is safe.
 //!
 //! Owns: the order of the scans, and what is told of them. Constraints kept: memory is bounded by the number of cells and
 //! by a window of entries; whatever looks wrong is looked at again before it is told, so that writers at work are no
@@ -8,6 +8,7 @@ mod counters;
 mod entries;
 mod fences;
 mod look;
+mod moves;
 mod repair;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,8 @@ use crate::domain::tenant::verify::Finding;
 use crate::ops::tenants::Desk;
 use crate::ops::{OpError, World};
 use crate::ports::{CallError, CallErrorKind};
+
+pub use self::moves::UnderWay;
 
 /// Findings that are told one by one; of more than these there are only numbers.
 pub const FINDINGS_TOLD_MAX: usize = 1_000;
@@ -152,8 +155,13 @@ struct Cells {
     are_countable: bool,
 }
 
-/// Checks the map. With `repair`, whoever that is repairs what is safe.
-pub async fn verify(world: &World, fleet: &Fleet, repair: Option<&Actor>) -> Result<Report, OpError> {
+/// Checks the map, and that somebody carries on what moves. With `repair`, whoever that is repairs what is safe.
+pub async fn verify(
+    world: &World,
+    moves: &dyn UnderWay,
+    fleet: &Fleet,
+    repair: Option<&Actor>,
+) -> Result<Report, OpError> {
     let inspector = Inspector { world, fleet, desk: repair.map(|actor| Desk { world, fleet, actor }) };
     let loads = world.map.loads().await?.into_iter().map(|load| (load.cell.clone(), load)).collect();
     let mut cells = Cells { loads, unreadable: BTreeSet::new(), are_countable: true };
@@ -161,6 +169,7 @@ pub async fn verify(world: &World, fleet: &Fleet, repair: Option<&Actor>) -> Res
     let counts = inspector.entries(&mut cells, &mut report).await?;
     inspector.counters(&cells, &counts, &mut report).await?;
     inspector.fences(&mut cells, &mut report).await?;
+    inspector.moves(moves, &mut report).await?;
     Ok(report)
 }
 

@@ -3,6 +3,9 @@
 //! Constraint kept: keys go to the ledger before the position behind them does; a parent is read to its end before its
 //! children; what the streams have lost is told before anything behind it is stored.
 
+mod kept;
+mod source;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,17 +14,18 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use indexmap::IndexSet;
 
-use crate::domain::moves::TablePlan;
 use crate::ops::OpError;
 use crate::ports::data::{From, ShardRead, StreamShard};
-use crate::ports::{CallError, CallErrorKind, Called};
+use crate::ports::{CallError, CallErrorKind};
 
-use super::context::{Context, Side};
+use super::context::Context;
 use super::dirty::{DIRTY_MAX, Dirty, TableKey};
 use super::halt::Halt;
 use super::ledger;
-use super::pace::{is_passing, patiently, wait_ms};
+use super::pace::{is_passing, wait_ms};
 use super::shards::{FULL, Given, Moment, Position, ShardId, Shards};
+use kept::positions;
+use source::{list, read_shard};
 
 /// Time between two reads of a shard, in milliseconds: after one that gave nothing, after one that gave a little, or while
 /// somebody waits for the end. After a full page there is none.
@@ -33,12 +37,6 @@ const READS_AT_ONCE: usize = 8;
 const FAILURES_MAX: u32 = 30;
 /// Time between two listings of the shards, in milliseconds. A shard that ends asks for one at once.
 const LIST_MS: u64 = 10_000;
-/// Time between two writes of keys and positions, in milliseconds.
-const STORE_MS: u64 = 1_000;
-/// So many keys are not kept waiting for that.
-const PENDING_MAX: usize = 3_000;
-/// The time up to which the streams are read is stored as often as this, in milliseconds, where nothing else is.
-const CAUGHT_MS: u64 = 60_000;
 /// The clocks of the mover and of the service may differ by this much, in milliseconds.
 const SLACK_MS: i64 = 600_000;
 /// After so long without having read a stream, some of it may be lost without a trace: it keeps 24 hours (developer guide,
@@ -250,33 +248,6 @@ impl Capture {
         Ok(())
     }
 
-    /// Writes to the ledger what it does not have: keys first, then the positions behind them. A write that is broken off is
-    /// made again.
-    async fn store(&self, context: &Context<'_>, dirty: &Dirty) -> Result<(), Halt> {
-        let clock = &context.world.clock;
-        let (keys, positions, caught_ms) = {
-            let inner = self.lock();
-            let keys: Vec<TableKey> = inner.pending.iter().cloned().collect();
-            (keys, inner.shards.unstored(), inner.shards.caught_ms(clock.now_ms()))
-        };
-        let (numbers, mut writes): (Vec<u64>, Vec<_>) =
-            ledger::chunks(keys.iter(), || dirty.next_chunk())?.into_iter().unzip();
-        for ((table, shard), position) in &positions {
-            writes.push(ledger::document(format!("{}{table}/{shard}", ledger::POSITIONS), position)?);
-        }
-        if let Some(caught_ms) = caught_ms {
-            writes.push(ledger::document(ledger::CAUGHT.to_owned(), &caught_ms)?);
-        }
-        ledger::write(context, &writes).await?;
-        dirty.chunks_stored(&numbers);
-        let mut inner = self.lock();
-        inner.pending.drain(..keys.len());
-        inner.shards.stored(positions);
-        inner.stored_ms = clock.monotonic_ms();
-        inner.caught_stored_ms = inner.stored_ms;
-        Ok(())
-    }
-
     /// Waits, while `run` runs, until every shard has given nothing for `quiet_ms` from now on. False: it did not come to
     /// that within `wait_ms`.
     pub(super) async fn until_quiet(&self, context: &Context<'_>, quiet_ms: u64, wait_ms: u64) -> Result<bool, Halt> {
@@ -321,14 +292,6 @@ impl Inner {
             self.lost.push_back((table, format!("shard {shard} is gone and was not read to its end")));
         }
     }
-
-    fn is_store_due(&self, now_ms: u64) -> bool {
-        if self.pending.len() >= PENDING_MAX || now_ms.saturating_sub(self.caught_stored_ms) >= CAUGHT_MS {
-            return true;
-        }
-        let is_time = now_ms.saturating_sub(self.stored_ms) >= STORE_MS;
-        is_time && (!self.pending.is_empty() || !self.shards.unstored().is_empty())
-    }
 }
 
 fn pause_after(given: &Given, hurry: bool) -> u64 {
@@ -337,41 +300,6 @@ fn pause_after(given: &Given, hurry: bool) -> u64 {
         FULL.. => 0,
         _ => SOON_MS,
     }
-}
-
-async fn read_shard(context: &Context<'_>, (table, shard): &ShardId, from: &From) -> Called<ShardRead> {
-    let Some(plan) = context.plan.tables.get(*table) else { return Ok(ShardRead::Expired) };
-    let stream = plan.shape.stream.as_ref().map(|stream| stream.arn.as_str()).unwrap_or_default();
-    context.world.streams.read(&context.share(Side::Source, plan), stream, shard, from).await
-}
-
-async fn list(context: &Context<'_>, table: &TablePlan) -> Result<Vec<StreamShard>, Halt> {
-    let gone = |why: &str| {
-        let why = format!("the stream of table {} in cell {} is gone: {why}", table.source, context.plan.source.cell);
-        let hint = "writes since then are not seen: abort the move, turn the stream on, and move the tenant again";
-        Halt::stuck("stream-gone", why, hint)
-    };
-    let Some(stream) = &table.shape.stream else { return Err(gone("it was off when the move was planned")) };
-    let source = context.table(Side::Source, table);
-    let listing = || async {
-        match context.world.streams.shards(&source, &stream.arn).await {
-            Err(error) if error.kind == CallErrorKind::NotFound => Ok(Err(error.message)),
-            other => other.map(Ok),
-        }
-    };
-    patiently(context, listing).await?.map_err(|why| gone(&why))
-}
-
-/// How far each shard was read, as the ledger says.
-async fn positions(context: &Context<'_>) -> Result<BTreeMap<ShardId, Position>, Halt> {
-    let mut positions = BTreeMap::new();
-    for (name, body) in ledger::read(context, ledger::POSITIONS).await? {
-        let id = name.trim_start_matches(ledger::POSITIONS).split_once('/');
-        if let Some((Ok(table), shard)) = id.map(|(table, shard)| (table.parse(), shard)) {
-            positions.insert((table, shard.to_owned()), ledger::parse(context, &name, &body)?);
-        }
-    }
-    Ok(positions)
 }
 
 #[cfg(test)]

@@ -35,13 +35,40 @@ pub(super) struct Compared {
     pub(super) equal: bool,
 }
 
-/// Reads both sides.
-pub(super) async fn compare(context: &Context<'_>, meter: &Meter) -> Result<Compared, Halt> {
-    compare_at(context, meter, context.world.clock.now_ms() - CLOCK_OFF_MS).await
+/// Buckets of a table in which both sides differ, as many as fit into memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    table: usize,
+    wanted: Vec<bool>,
 }
 
-/// The same, without the items whose time to live ends before `now_ms`.
-pub(super) async fn compare_at(context: &Context<'_>, meter: &Meter, now_ms: i64) -> Result<Compared, Halt> {
+/// Reads both sides, and gives where they differ, in parts. Items whose time to live ends before `now_ms` do not count.
+pub(super) async fn parts(context: &Context<'_>, meter: &Meter, now_ms: i64) -> Result<Vec<Part>, Halt> {
+    let_indexes_catch_up(context).await;
+    let mut parts = Vec::new();
+    for (index, plan) in context.plan.tables.iter().enumerate() {
+        let table = Table { context, plan, now_ms };
+        let (source, target) = try_join!(table.digests(Side::Source, Some(meter)), table.digests(Side::Target, None))?;
+        let mut left = source.differing(&target);
+        while !left.is_empty() {
+            let (wanted, _) = those_that_fit(&left, &source, &target, KEYS_MAX);
+            left.retain(|bucket| !wanted[*bucket]);
+            parts.push(Part { table: index, wanted });
+        }
+    }
+    Ok(parts)
+}
+
+/// The keys that differ in a part.
+pub(super) async fn keys_of(context: &Context<'_>, part: &Part, now_ms: i64) -> Result<Vec<TableKey>, Halt> {
+    let Some(plan) = context.plan.tables.get(part.table) else { return Ok(Vec::new()) };
+    let keys = Table { context, plan, now_ms }.differing(&part.wanted).await?;
+    Ok(keys.into_iter().map(|key| (part.table, key)).collect())
+}
+
+/// Reads both sides.
+pub(super) async fn compare(context: &Context<'_>, meter: &Meter) -> Result<Compared, Halt> {
+    let now_ms = context.world.clock.now_ms() - CLOCK_OFF_MS;
     let_indexes_catch_up(context).await;
     let mut compared = Compared { tables: Vec::new(), differing: Vec::new(), more: false, equal: true };
     for (index, plan) in context.plan.tables.iter().enumerate() {

@@ -19,6 +19,7 @@ use crate::ports::data::{Permit, Share, TableRef};
 
 use super::MoveWorld;
 use super::halt::Halt;
+use super::lanes::Lanes;
 
 /// Which end of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(super) struct Context<'a> {
     changes: AtomicU64,
     /// Number of guarded writes so far, for their tokens.
     writes: AtomicU64,
+    /// The shards that guarded writes check, at the source and at the target.
+    lanes: [Lanes; 2],
     /// Keys reconciled since somebody asked last.
     reconciled: AtomicU64,
     /// Until when a bulk request of this mover may count that nobody has seen answered.
@@ -53,6 +56,8 @@ pub(super) struct Context<'a> {
     cancelled: AtomicBool,
     /// Whether nobody can give the move up any more: there is no way back, or it is given up already.
     decided: AtomicBool,
+    /// Whether the order to keep what the source holds ends what is done now.
+    keeps: AtomicBool,
     /// Whether somebody asked to stop.
     pub(super) stop: tokio::sync::watch::Receiver<bool>,
 }
@@ -72,11 +77,13 @@ impl<'a> Context<'a> {
             permit,
             changes: AtomicU64::new(0),
             writes: AtomicU64::new(0),
+            lanes: [Lanes::new(plan.source.shards), Lanes::new(plan.target.shards)],
             reconciled: AtomicU64::new(0),
             doubt_until_ms: AtomicI64::new(0),
             orders: Mutex::default(),
             cancelled: AtomicBool::new(false),
             decided: AtomicBool::new(false),
+            keeps: AtomicBool::new(false),
             stop,
         }
     }
@@ -162,9 +169,15 @@ impl<'a> Context<'a> {
         self.guard(Side::Target, target_epoch, FenceMode::Incoming)
     }
 
-    /// A check of the fence of one end, held by this mover.
+    /// A check of the fence of one end, held by this mover. Each transaction looks at a shard of its own.
     pub(super) fn guard(&self, side: Side, epoch: u64, mode: FenceMode) -> Guard {
-        Guard { table: self.fence_table(side), tenant: self.tenant().clone(), epoch, mode, hold: self.hold() }
+        Guard { table: self.fence_table(side), tenant: self.tenant().clone(), shard: 0, epoch, mode, hold: self.hold() }
+    }
+
+    /// The shards of the fence that a guard looks at.
+    pub(super) fn lanes(&self, guard: &Guard) -> &Lanes {
+        let [source, target] = &self.lanes;
+        if guard.table == self.fence_table(Side::Source) { source } else { target }
     }
 
     /// What people have ordered, as it was read last.
@@ -187,6 +200,11 @@ impl<'a> Context<'a> {
         self.decided.store(true, Ordering::SeqCst);
     }
 
+    /// From now on, or no more, the order to keep what the source holds ends what is done.
+    pub(super) fn obey_keep(&self, keeps: bool) {
+        self.keeps.store(keeps, Ordering::SeqCst);
+    }
+
     /// Whether the step may go on: asked between any two pieces of work.
     pub(super) fn check(&self) -> Result<(), Halt> {
         if self.lease.is_lost() {
@@ -196,7 +214,11 @@ impl<'a> Context<'a> {
         if let Some(why) = orders.abort.filter(|_| !self.decided.load(Ordering::SeqCst)) {
             return Err(Halt::AbortOrdered(why));
         }
-        if orders.pause {
+        if let Some(why) = orders.keep.clone().filter(|_| self.keeps.load(Ordering::SeqCst)) {
+            return Err(Halt::KeepOrdered(why));
+        }
+        // Who goes back wants this move to end.
+        if orders.pause && orders.keep.is_none() {
             return Err(Halt::Paused);
         }
         if *self.stop.borrow() || self.cancelled.load(Ordering::SeqCst) {

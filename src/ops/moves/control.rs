@@ -55,7 +55,7 @@ fn refuse_late(shown: &Shown, why: &str) -> Result<(), OpError> {
         stage if stage.is_past_flip() => refused(
             format!("move {id} is past its flip: {why}"),
             format!(
-                "let it end, then move the tenant back: `cellctl tenant move {} --to {}`",
+                "`cellctl tenant move {} --rollback` takes the tenant back to {}, by a move of its own",
                 plan.tenant(),
                 plan.source.cell
             ),

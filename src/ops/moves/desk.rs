@@ -5,29 +5,32 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::watch;
 
+use crate::domain::ids::InvalidId;
 use crate::domain::lock::ProcessId;
-use crate::domain::moves::event::{Entry, Event};
+use crate::domain::moves::event::Event;
 use crate::domain::moves::machine::{Move, Stage};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{MoveId, Plan};
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::LeaseStore;
-use crate::ports::moves::{Appended, Summary};
+use crate::ports::moves::{LedgerWrite, Summary};
 
+use super::carrier::{Listed, carried, carrier, hint};
 use super::context::Context;
 use super::dirty::Dirty;
 use super::driver::{Driver, over};
+use super::halt::Halt;
 use super::lease::MoveLease;
 use super::lease_of::Held;
 use super::meter::Meter;
 use super::notes::Notes;
-use super::{Ended, Mover, Shown, journal};
+use super::{Ended, Mover, Shown, journal, ledger, soak};
 
 /// How often orders are tried to be given while others give some.
 const ATTEMPTS_MAX: u32 = 10;
 /// Moves that are over and are looked through for a tenant's last one.
-const LOOKED_BACK: u32 = 10_000;
+pub(super) const LOOKED_BACK: u32 = 10_000;
 
 impl Mover<'_> {
     /// Writes a plan down as a move; one that is there already is left as it is.
@@ -37,21 +40,13 @@ impl Mover<'_> {
             return Ok(id.clone());
         }
         let lease = self.take(id).await?;
-        let event = Event::Planned { plan: Box::new(plan.clone()) };
-        let (by, token) = (self.actor.user.clone(), lease.lease().token);
-        let entry = Entry { seq: 1, at_ms: world.clock.now_ms(), by, token, event };
-        let state = Move::begin(&entry).map_err(|error| broken(id, &error))?;
-        let appended = world.moves.append(id, &entry, &Summary::of(&state), lease.lease()).await;
+        let begun = journal::begin(world, &Held { lease: &lease, actor: self.actor }, plan).await;
         lease.release().await?;
-        match appended {
-            Ok(Appended::Done | Appended::Taken) => Ok(id.clone()),
-            Ok(Appended::LeaseLost) => {
-                Err(OpError::new(ErrorKind::Locked, format!("somebody else begins the move {id}"))
-                    .hint(format!("`cellctl move show {id}` says how that goes")))
-            }
-            // In doubt: the journal tells.
-            Err(_) if !world.moves.journal(id).await?.is_empty() => Ok(id.clone()),
-            Err(error) => Err(error.into()),
+        match begun {
+            Ok(()) => Ok(id.clone()),
+            // Somebody else was quicker.
+            Err(Halt::Lost) if !world.moves.journal(id).await?.is_empty() => Ok(id.clone()),
+            Err(halt) => Err(unwritten(id, halt)),
         }
     }
 
@@ -112,14 +107,19 @@ impl Mover<'_> {
             let bulk_until_ms = held.lease.lease().unsettled_until_ms;
             events.push(Event::TakenOver { bulk_until_ms });
         }
+        if soak::has_changed(&state) {
+            // Whoever resumes it has dealt with that. First, so that the source is watched anew whoever goes on from here.
+            let anew = LedgerWrite { name: ledger::SOAK.to_owned(), body: None };
+            if !self.world.moves.put_ledger(&state.plan.id, &[anew], held.lease.lease()).await? {
+                return Err(OpError::new(ErrorKind::Locked, "the move was taken over meanwhile"));
+            }
+        }
         if state.paused || state.trouble.is_some() {
             events.push(Event::Resumed);
         }
         for event in events {
-            state = journal::append(self.world, held, state, event).await.map_err(|halt| match halt {
-                super::halt::Halt::Failed(error) => error,
-                other => OpError::new(ErrorKind::Locked, format!("the move was taken over meanwhile: {other:?}")),
-            })?;
+            let id = state.plan.id.clone();
+            state = journal::append(self.world, held, state, event).await.map_err(|halt| unwritten(&id, halt))?;
         }
         Ok(state)
     }
@@ -139,14 +139,11 @@ impl Mover<'_> {
 
     /// The move of that id; or the one that a tenant is in, or was in last.
     pub async fn find(&self, name: &str) -> Result<MoveId, OpError> {
+        let mistyped = |error: InvalidId| OpError::new(ErrorKind::Usage, error.to_string());
         if name.contains(':') {
-            return name
-                .parse()
-                .map_err(|error: crate::domain::ids::InvalidId| OpError::new(ErrorKind::Usage, error.to_string()));
+            return name.parse().map_err(mistyped);
         }
-        let tenant = name
-            .parse()
-            .map_err(|error: crate::domain::ids::InvalidId| OpError::new(ErrorKind::Usage, error.to_string()))?;
+        let tenant = name.parse().map_err(mistyped)?;
         let moving = self.world.map.entry(&tenant).await?.and_then(|entry| entry.moving);
         if let Some(moving) = moving {
             return Ok(moving.id);
@@ -170,16 +167,20 @@ impl Mover<'_> {
         let progress = progress.and_then(|body| serde_json::from_str(&body).ok());
         let is_gone = |process: &ProcessId| self.world.processes.is_gone(process);
         let lease = moves.lease(id).await?.filter(|lease| !lease.process.as_ref().is_some_and(is_gone));
-        Ok(Shown { state, journal, orders: moves.orders(id).await?, lease, progress })
+        let carrier = carrier(lease.as_ref(), self.world.processes.as_ref(), self.world.clock.now_ms());
+        let is_alone = carrier.is_none() && !state.stage.is_over();
+        let hint = is_alone.then(|| hint(id, state.trouble.is_some()));
+        Ok(Shown { state, journal, orders: moves.orders(id).await?, lease, carrier, hint, progress })
     }
 
-    /// Moves under way, and up to `over` of those that are over, the latest first.
-    pub async fn list(&self, over: u32) -> Result<Vec<Summary>, OpError> {
+    /// Moves under way with who carries them on, and up to `over` of those that are over, the latest first.
+    pub async fn list(&self, over: u32) -> Result<Vec<Listed>, OpError> {
         let mut all = self.world.moves.open().await?;
         if over > 0 {
             all.extend(self.world.moves.over(over).await?);
         }
-        Ok(all)
+        let now_ms = self.world.clock.now_ms();
+        Ok(carried(self.world.moves.as_ref(), self.world.processes.as_ref(), all, now_ms).await?)
     }
 
     /// Gives orders to a move that is not over; gives them as they stand then. Whether a mover is there to obey is
@@ -211,10 +212,20 @@ impl Mover<'_> {
     }
 }
 
+/// The error where the journal could not be written.
+fn unwritten(id: &MoveId, halt: Halt) -> OpError {
+    match halt {
+        Halt::Failed(error) => error,
+        Halt::Stuck(trouble) => OpError::new(ErrorKind::Failed, trouble.why).hint(trouble.hint),
+        _ => OpError::new(ErrorKind::Locked, format!("somebody else has taken the move {id} meanwhile"))
+            .hint(format!("`cellctl move show {id}` says how that goes")),
+    }
+}
+
 fn past_flip(state: &Move) -> OpError {
     let (tenant, source, target) = (state.plan.tenant(), &state.plan.source.cell, &state.plan.target.cell);
     OpError::new(ErrorKind::Refused, format!("tenant {tenant} is served by {target} already: there is no way back"))
-        .hint(format!("let the move end, then `cellctl tenant move {tenant} --to {source}`"))
+        .hint(format!("`cellctl tenant move {tenant} --rollback` takes it back to {source}, by a move of its own"))
 }
 
 fn no_move(name: &str) -> OpError {

@@ -66,19 +66,23 @@ impl Driver<'_> {
     /// Writes an event down.
     pub(super) async fn note(&mut self, event: Event) -> Result<(), Halt> {
         self.state = journal::append(self.context.world, &self.held, self.state.clone(), event).await?;
+        self.mark();
+        Ok(())
+    }
+
+    /// Tells which orders can have an effect where the move stands.
+    fn mark(&self) {
         if is_decided(self.state.stage) {
             self.context.decide();
         }
-        Ok(())
+        self.context.obey_keep(self.state.stage == Stage::Soaked);
     }
 
     /// After a takeover: what an earlier mover held is this one's, so that nothing of it counts any more.
     async fn take_hold(&mut self) -> Result<(), Halt> {
         self.look().await?;
         self.token = self.context.hold().token;
-        if is_decided(self.state.stage) {
-            self.context.decide();
-        }
+        self.mark();
         // Past FLIP nothing but the cleaning needs the source, which may be gone while the target is still to be opened.
         if self.state.stage.is_past_flip() {
             return Ok(());
@@ -223,6 +227,7 @@ impl Driver<'_> {
         let event = match &halt {
             Halt::Gap { table, what } => Event::GapFound { table: table.clone(), what: what.clone() },
             Halt::AbortOrdered(why) => Event::AbortStarted { why: why.clone() },
+            Halt::KeepOrdered(why) => Event::Kept { why: why.clone() },
             _ => return self.let_go(halt).await.map(Some),
         };
         match self.note(event).await {

@@ -65,6 +65,24 @@ impl Context<'_> {
         ))
     }
 
+    /// Changes the shards of one end that `picks` picks, each to what `to` makes of it, until it picks none.
+    async fn change_each(
+        &self,
+        side: Side,
+        picks: impl Fn(&Shard) -> bool,
+        to: impl Fn(Shard) -> Result<Shard, Halt>,
+    ) -> Result<(), Halt> {
+        for _ in 0..ATTEMPTS_MAX {
+            let there = self.shards(side).await?;
+            let Some(first) = there.values().find(|shard| picks(shard)).cloned() else { return Ok(()) };
+            // Those that are alike change in one go.
+            let alike = there.iter().filter(|(_, shard)| **shard == first);
+            let from = alike.map(|(number, shard)| (*number, Some(shard.clone()))).collect();
+            self.shift(side, from, to(first)?).await?;
+        }
+        Err(self.in_the_way(side, None))
+    }
+
     /// RESERVE elsewhere: the target's fence INCOMING, held. Also what a mover does that takes over, and what follows a
     /// reopening, which changes the epoch.
     pub(super) async fn hold_target(&self, target_epoch: u64) -> Result<(), Halt> {
@@ -104,19 +122,13 @@ impl Context<'_> {
 
     /// After a takeover: what an earlier mover of this move holds of the source's fence is this one's now.
     pub(super) async fn hold_source(&self) -> Result<(), Halt> {
-        for _ in 0..ATTEMPTS_MAX {
-            let there = self.shards(Side::Source).await?;
-            let mine = self.hold();
-            let stale = |shard: &&Shard| shard.is_held_by(&self.plan.id) && shard.hold.as_ref() != Some(&mine);
-            let Some(first) = there.values().find(stale).cloned() else { return Ok(()) };
-            if first.hold.as_ref().is_some_and(|hold| hold.token > mine.token) {
-                return Err(Halt::Lost);
-            }
-            let alike = there.iter().filter(|(_, shard)| **shard == first);
-            let from = alike.map(|(number, shard)| (*number, Some(shard.clone()))).collect();
-            self.shift(Side::Source, from, Shard { hold: Some(mine), ..first }).await?;
-        }
-        Err(self.in_the_way(Side::Source, None))
+        let mine = self.hold();
+        let is_stale = |shard: &Shard| shard.is_held_by(&self.plan.id) && shard.hold.as_ref() != Some(&mine);
+        let is_later = |shard: &Shard| shard.hold.as_ref().is_some_and(|hold| hold.token > mine.token);
+        let taken = |shard: Shard| {
+            if is_later(&shard) { Err(Halt::Lost) } else { Ok(Shard { hold: Some(mine.clone()), ..shard }) }
+        };
+        self.change_each(Side::Source, is_stale, taken).await
     }
 
     /// GUARD: the source's fence GUARDED at `epoch`, held. False: it is not open at that epoch any more.
@@ -192,15 +204,8 @@ impl Context<'_> {
 
     /// The target CLOSED at `epoch`, where this move holds it. One that it does not hold is left alone.
     pub(super) async fn close_target(&self, epoch: u64) -> Result<(), Halt> {
-        for _ in 0..ATTEMPTS_MAX {
-            let there = self.shards(Side::Target).await?;
-            let ours = |shard: &&Shard| shard.mode == FenceMode::Incoming && shard.is_held_by(&self.plan.id);
-            let Some(first) = there.values().find(ours).cloned() else { return Ok(()) };
-            let alike = there.iter().filter(|(_, shard)| **shard == first);
-            let from = alike.map(|(number, shard)| (*number, Some(shard.clone()))).collect();
-            self.shift(Side::Target, from, Shard::free(epoch, FenceMode::Closed)).await?;
-        }
-        Err(self.in_the_way(Side::Target, None))
+        let is_ours = |shard: &Shard| shard.mode == FenceMode::Incoming && shard.is_held_by(&self.plan.id);
+        self.change_each(Side::Target, is_ours, |_| Ok(Shard::free(epoch, FenceMode::Closed))).await
     }
 
     fn in_the_way(&self, side: Side, shard: Option<&Shard>) -> Halt {

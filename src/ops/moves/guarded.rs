@@ -78,19 +78,24 @@ pub(super) enum GivenUp {
     IsHarmless,
 }
 
-/// One transaction: it is there when this returns, or an error says why not.
+/// One transaction: it is there when this returns, or an error says why not. As many are under way as the fence has shards.
 pub(super) async fn write(
     context: &Context<'_>,
     guard: &Guard,
     writes: &[Write],
     given_up: GivenUp,
 ) -> Result<(), Halt> {
+    let lane = context.lanes(guard).take().await;
+    if context.lease.is_lost() {
+        return Err(Halt::Lost);
+    }
+    let guard = Guard { shard: lane.shard, ..guard.clone() };
     let token = context.write_token();
     let (mut failures, mut refusals) = (0, 0);
     let mut under_way = UnderWay { context, given_up, doubtful: false };
     loop {
         let earlier = std::mem::replace(&mut under_way.doubtful, true);
-        let written = context.world.data.write_guarded(guard, writes, &token).await;
+        let written = context.world.data.write_guarded(&guard, writes, &token).await;
         let error = match written {
             Ok(written) => {
                 // Whether it was let through or not: the same token cannot be anything else any more.

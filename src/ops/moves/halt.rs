@@ -13,6 +13,8 @@ pub(super) enum Halt {
     Paused,
     /// Somebody gave the move up.
     AbortOrdered(String),
+    /// Somebody wants the move to end without deleting anything more: why.
+    KeepOrdered(String),
     /// The lease is lost, or somebody else has taken the target's fence over: nothing more may be done.
     Lost,
     /// The streams have a gap: it is to be journalled, and the step done again.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::domain::moves::Plan;
 use crate::domain::moves::event::{Entry, Event};
 use crate::domain::moves::machine::Move;
 use crate::domain::rate::full_jitter_ms;
@@ -22,21 +23,27 @@ const ATTEMPTS_MAX: u32 = 8;
 /// Base and bound of the waits between, in milliseconds.
 const BACKOFF_MS: (u64, u64) = (50, 2_000);
 
+/// Writes the first entry of a move's journal.
+pub(super) async fn begin(world: &MoveWorld, held: &Held<'_>, plan: &Plan) -> Result<(), Halt> {
+    let entry = next_entry(world, held, 0, Event::Planned { plan: Box::new(plan.clone()) });
+    let state = Move::begin(&entry).map_err(|error| illegal(&error))?;
+    store(world, held, &entry, &state).await
+}
+
 /// Appends an event, and gives the state after it.
 pub(super) async fn append(world: &MoveWorld, held: &Held<'_>, state: Move, event: Event) -> Result<Move, Halt> {
-    let entry = Entry {
-        seq: state.seq + 1,
-        at_ms: world.clock.now_ms(),
-        by: held.actor.user.clone(),
-        token: held.lease.lease().token,
-        event,
-    };
+    let entry = next_entry(world, held, state.seq, event);
     let id = state.plan.id.clone();
     let next = state.apply(&entry).map_err(|error| illegal(&error))?;
     store(world, held, &entry, &next).await?;
     let (what, detail) = (entry.event.name(), entry.event.detail());
     world.reporter.report(&Told::MoveStepped { id, stage: next.stage, what, detail });
     Ok(next)
+}
+
+fn next_entry(world: &MoveWorld, held: &Held<'_>, last_seq: u64, event: Event) -> Entry {
+    let (by, token) = (held.actor.user.clone(), held.lease.lease().token);
+    Entry { seq: last_seq + 1, at_ms: world.clock.now_ms(), by, token, event }
 }
 
 async fn store(world: &MoveWorld, held: &Held<'_>, entry: &Entry, next: &Move) -> Result<(), Halt> {

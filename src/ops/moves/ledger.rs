@@ -23,6 +23,8 @@ pub(super) const POSITIONS: &str = "pos/";
 pub(super) const COPY: &str = "copy/";
 /// Where the move stood when it was stored last.
 pub(super) const PROGRESS: &str = "progress";
+/// What the source held when the grace period began.
+pub(super) const SOAK: &str = "soak";
 /// Up to when the streams were read when that was stored last.
 pub(super) const CAUGHT: &str = "caught";
 

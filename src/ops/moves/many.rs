@@ -10,15 +10,14 @@ use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
+use super::carrier::Listed;
+use super::{Ended, Mover, Planned, Request};
 use crate::domain::ids::TenantId;
 use crate::domain::moves::crowd::Crowd;
 use crate::domain::moves::{MoveId, Plan};
 use crate::ops::event::Event;
 use crate::ops::{ErrorKind, OpError};
 use crate::ports::Clock;
-use crate::ports::moves::Summary;
-
-use super::{Ended, Mover, Planned, Request};
 
 /// Plans that are made at a time.
 const PLANS_AT_ONCE: usize = 4;
@@ -185,9 +184,11 @@ impl Queue {
         Self { waiting, mine, told: BTreeSet::new(), crowd, at_once: limits.at_once }
     }
 
-    /// Counts the moves of others that go on; those that wait for people take nothing of a cell.
-    fn see(&mut self, moves: &[Summary]) {
-        let going = moves.iter().filter(|summary| !self.mine.contains(&summary.id) && !summary.waits());
+    /// Counts the moves of others that go on. Those that nobody carries on, or that wait for people, hold room in a cell,
+    /// but are no work for it.
+    fn see(&mut self, moves: &[Listed]) {
+        let of_others = moves.iter().filter(|listed| !self.mine.contains(&listed.summary.id));
+        let going = of_others.filter(|listed| listed.works()).map(|listed| &listed.summary);
         self.crowd.see_others(going.map(|summary| (&summary.source, &summary.target)));
     }
 
@@ -222,7 +223,7 @@ async fn drive(
     mut queue: Queue,
     stop: watch::Receiver<bool>,
     clock: &dyn Clock,
-    look: impl AsyncFn() -> Option<Vec<Summary>>,
+    look: impl AsyncFn() -> Option<Vec<Listed>>,
     carry: impl AsyncFn(Planned) -> Run,
     waits: impl Fn(String),
 ) -> Vec<Run> {

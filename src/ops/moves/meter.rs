@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::domain::moves::estimate::{Volume, percent};
 use crate::domain::moves::machine::Stage;
 use crate::ops::event::{Event, Progress};
 
@@ -32,6 +33,7 @@ struct Inner {
     items: u64,
     items_about: Option<u64>,
     bytes: u64,
+    bytes_about: Option<u64>,
     gap_ms: Option<u64>,
     /// Items and bytes at moments of the last seconds, by the clock that does not go back.
     past: VecDeque<(u64, u64, u64)>,
@@ -40,7 +42,8 @@ struct Inner {
 impl Meter {
     /// At this stage.
     pub(super) fn new(stage: Stage) -> Self {
-        let inner = Inner { stage, items: 0, items_about: None, bytes: 0, gap_ms: None, past: VecDeque::new() };
+        let past = VecDeque::new();
+        let inner = Inner { stage, items: 0, items_about: None, bytes: 0, bytes_about: None, gap_ms: None, past };
         Self { inner: Mutex::new(inner) }
     }
 
@@ -52,7 +55,14 @@ impl Meter {
     pub(super) fn begin(&self, stage: Stage, items_about: Option<u64>) {
         let mut inner = self.lock();
         (inner.stage, inner.items, inner.bytes, inner.items_about) = (stage, 0, 0, items_about);
+        inner.bytes_about = None;
         inner.past.clear();
+    }
+
+    /// The same for the copy, of about so much.
+    pub(super) fn begin_copy(&self, stage: Stage, volume: Option<Volume>) {
+        self.begin(stage, volume.map(|volume| volume.items));
+        self.lock().bytes_about = volume.map(|volume| volume.bytes);
     }
 
     /// Counts.
@@ -73,7 +83,10 @@ impl Meter {
         let at_ms = clock.now_ms();
         let mut inner = self.lock();
         let (items_per_s, bytes_per_s) = inner.rates(clock.monotonic_ms());
-        let left = inner.items_about.and_then(|about| about.checked_sub(inner.items));
+        let in_items = left(inner.items_about, inner.items, items_per_s);
+        let in_bytes = left(inner.bytes_about, inner.bytes, bytes_per_s);
+        let by_items = inner.items_about.map(|about| percent(inner.items, about));
+        let by_bytes = inner.bytes_about.map(|about| percent(inner.bytes, about));
         Progress {
             id: context.plan.id.clone(),
             stage: inner.stage,
@@ -81,12 +94,15 @@ impl Meter {
             items: inner.items,
             items_about: inner.items_about,
             bytes: inner.bytes,
+            bytes_about: inner.bytes_about,
             items_per_s,
             bytes_per_s,
             lag_ms: dirty.caught_ms().map(|caught_ms| u64::try_from(at_ms - caught_ms).unwrap_or(0)),
             dirty: dirty.len() as u64,
             gap_ms: inner.gap_ms,
-            eta_s: left.and_then(|left| seconds(left, items_per_s)),
+            // Where items differ in size, the one ends later than the other.
+            percent: by_items.into_iter().chain(by_bytes).min().flatten(),
+            eta_s: in_items.max(in_bytes),
         }
     }
 
@@ -126,10 +142,12 @@ impl Inner {
     }
 }
 
-/// How long so many items take, in seconds.
+/// How long what is left of `about` takes, in seconds. None where that cannot be told: nothing moves, or there was more
+/// than expected.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
-fn seconds(items: u64, per_s: f64) -> Option<u64> {
-    (per_s > 0.0).then(|| (items as f64 / per_s).ceil() as u64)
+fn left(about: Option<u64>, done: u64, per_s: f64) -> Option<u64> {
+    let left = about?.checked_sub(done)?;
+    (per_s > 0.0).then(|| (left as f64 / per_s).ceil() as u64)
 }
 
 async fn store(context: &Context<'_>, progress: &Progress) -> Result<(), Halt> {
@@ -138,5 +156,31 @@ async fn store(context: &Context<'_>, progress: &Progress) -> Result<(), Halt> {
         Ok(true) => Ok(()),
         Ok(false) => Err(Halt::Lost),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::moves::testing::Stage as World;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_copy_has_an_end_in_sight_by_items_and_by_bytes() {
+        let world = World::new().await;
+        let (context, dirty, meter) = (world.context(), Dirty::default(), Meter::new(Stage::Reserved));
+        meter.begin_copy(Stage::Capturing, Some(Volume { items: 1_000, bytes: 90_000 }));
+        let first = meter.progress(&context, &dirty);
+        assert_eq!((first.items_about, first.bytes_about, first.eta_s), (Some(1_000), Some(90_000), None));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        meter.add(200, 9_000);
+        let second = meter.progress(&context, &dirty);
+        assert_eq!((second.percent, second.eta_s), (Some(10), Some(9)), "the bytes take longer");
+        // More than was expected.
+        meter.add(900, 90_000);
+        let third = meter.progress(&context, &dirty);
+        assert_eq!((third.percent, third.eta_s), (None, None));
+        meter.begin_copy(Stage::Capturing, None);
+        let unknown = meter.progress(&context, &dirty);
+        assert_eq!((unknown.items_about, unknown.bytes_about, unknown.eta_s), (None, None, None));
     }
 }

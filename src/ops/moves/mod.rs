@@ -3,8 +3,10 @@
 //! Constraints kept: what a step does is derived from the journal and from what is there, so that any mover can go on at
 //! any point; nothing counts that is not journalled, conditional, or idempotent; everything is bounded.
 
+pub mod back;
 mod barrier;
 mod capture;
+pub mod carrier;
 mod clean;
 mod compare;
 mod context;
@@ -19,6 +21,7 @@ mod follow;
 mod guarded;
 mod halt;
 mod journal;
+mod lanes;
 mod lease;
 mod lease_of;
 mod ledger;
@@ -33,10 +36,12 @@ mod reconcile;
 mod reserve;
 mod scan;
 mod shards;
+mod soak;
 mod steps;
 #[cfg(test)]
 mod testing;
 mod verify;
+mod warm;
 
 use std::sync::Arc;
 
@@ -55,6 +60,7 @@ use crate::ports::moves::{MoveFences, Moves, Queues};
 use crate::ports::tenants::TenantMap;
 use crate::ports::{Clock, Processes};
 
+use self::carrier::Carrier;
 use super::event::{Progress, Reporter};
 
 /// Everything that a move may reach.
@@ -164,6 +170,10 @@ pub struct Shown {
     pub orders: Orders,
     /// Who holds it; none also where that process is seen to be gone.
     pub lease: Option<Lease>,
+    /// Who carried it on when it was looked at; none where nobody did.
+    pub carrier: Option<Carrier>,
+    /// What to do where nobody carries it on, and it is not over.
+    pub hint: Option<String>,
     /// Where it stood when its mover last said so.
     pub progress: Option<Progress>,
 }

@@ -41,15 +41,21 @@ impl Mover<'_> {
             OpError::new(ErrorKind::Failed, format!("fleet {} has no tenant {tenant}", self.fleet.name))
                 .hint("`cellctl tenant list` shows the tenants")
         })?;
-        if let Some(id) = entry.moving.as_ref().map(|moving| moving.id.clone()) {
-            return self.under_way(request, &id).await;
+        let undone = request.options.back_of.as_ref();
+        match entry.moving.as_ref().map(|moving| &moving.id) {
+            // It is going to be ended before.
+            Some(id) if undone == Some(id) => {}
+            Some(id) => return self.under_way(request, id).await,
+            None => refuse_unmovable(&entry)?,
         }
-        refuse_unmovable(&entry)?;
         if entry.cell == request.to {
             return Err(refused(format!("tenant {tenant} is in cell {} already", entry.cell), "nothing is to be done"));
         }
         let mut source = self.known(&entry.cell).await?;
-        let target = self.known(&request.to).await?;
+        let mut target = self.known(&request.to).await?;
+        if entry.moving.is_some() {
+            give_back(&mut target.load, &entry);
+        }
         self.refuse_unfit(&entry, &target)?;
         let (epoch, shards) = self.fences_fit(&entry, &source, &target).await?;
         // Those that are there: the cell may have got more for the tenants that it was given since.
@@ -57,26 +63,32 @@ impl Mover<'_> {
         let (tables, mut warnings) = self.tables(request, &source, &target).await?;
         let (queues, more) = self.queues(&source, &target).await?;
         warnings.extend(more);
+        warnings.extend([&source, &target].into_iter().filter_map(being_changed));
         let is_here = |known: &Known<'_>| known.load.is_at(&self.fleet.control);
-        let plan = Plan {
+        let mut plan = Plan {
             format: MOVE_FORMAT,
             id: MoveId { tenant: tenant.clone(), version: entry.version },
             one_place: is_here(&source) && is_here(&target),
             source: source.end,
-            target: target.end,
+            target: target.end.clone(),
             epoch,
             tables,
             queues,
             options: request.options.clone(),
             at_ms: self.world.clock.now_ms(),
+            volume: None,
         };
-        self.refuse_leftovers(&plan).await?;
+        plan.options.warm = self.is_warm(&plan, &target).await?;
+        if !plan.options.warm {
+            self.refuse_leftovers(&plan, &target).await?;
+        }
         let estimate = self.estimate(&plan).await?;
+        plan.volume = Some((&estimate).into());
         Ok(Planned { plan, estimate, warnings, resumes: false })
     }
 
     /// The move that the tenant is in, if it goes where it is asked to go.
-    async fn under_way(&self, request: &Request, id: &MoveId) -> Result<Planned, OpError> {
+    pub(super) async fn under_way(&self, request: &Request, id: &MoveId) -> Result<Planned, OpError> {
         let plan = self.show(id).await?.state.plan;
         if plan.target.cell != request.to {
             let message = format!("tenant {} is in the move {id} to cell {}", request.tenant, plan.target.cell);
@@ -154,6 +166,21 @@ impl Mover<'_> {
         let Some(table) = known.load.fences() else { return Ok(Vec::new()) };
         Ok(self.world.fences.shards(&table, tenant).await?.into_values().collect())
     }
+}
+
+/// What a rollout that is under way in a cell means for a move.
+fn being_changed(known: &Known<'_>) -> Option<String> {
+    let by = known.load.changing?;
+    Some(format!(
+        "cell {} is being changed by rollout {by}: the move waits until that is done; `cellctl rollout watch {by}` follows it",
+        known.cell.id
+    ))
+}
+
+/// The room that a move holds in the cell that the tenant came from.
+fn give_back(load: &mut CellLoad, entry: &Entry) {
+    load.tenants = load.tenants.saturating_sub(1);
+    load.weight = load.weight.saturating_sub_unsigned(entry.attributes.weight);
 }
 
 fn refuse_unmovable(entry: &Entry) -> Result<(), OpError> {

@@ -39,6 +39,11 @@ impl Context<'_> {
             let queue = self.queue(Side::Source, name);
             carried += self.pass(&queue, |message| self.destination(message)).await?;
         }
+        if let Some(name) = self.plan.target.moved_queue.as_ref().filter(|_| self.plan.options.back_of.is_some()) {
+            // The move that is undone may have left some there.
+            let queue = self.queue(Side::Target, name);
+            carried += self.pass(&queue, |message| self.destination(message)).await?;
+        }
         for plan in &self.plan.queues {
             let Some((source, target)) = &plan.dead_letters else { continue };
             let (source, target) = (self.queue(Side::Source, source), self.queue(Side::Target, target));
@@ -79,7 +84,7 @@ impl Context<'_> {
     /// Where a message of the queue of moved messages belongs; none where it is not this tenant's.
     fn destination(&self, message: &Message) -> Option<QueueRef> {
         let (_, name) = message.attributes.get(QUEUE)?;
-        let plan = self.plan.queues.iter().find(|plan| plan.queue == *name || plan.source == *name)?;
+        let plan = self.plan.queues.iter().find(|plan| [&plan.queue, &plan.source, &plan.target].contains(&name))?;
         self.is_ours(plan, message).then(|| self.queue(Side::Target, &plan.target))
     }
 

@@ -3,13 +3,21 @@
 //! Constraint kept: each is one conditional transaction that is found again when its answer was lost, and may be repeated
 //! by anybody: the entry says which move it is in.
 
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
 use crate::domain::fleet::Fleet;
+use crate::domain::ids::CellId;
 use crate::domain::moves::fence::{Shard, Shift};
+use crate::domain::rollout::RolloutId;
 use crate::domain::tenant::change::{self, Change, Target};
 use crate::domain::tenant::fence::FenceMode;
 use crate::domain::tenant::load::Limits;
 use crate::domain::tenant::placement::Candidate;
 use crate::domain::tenant::{Entry, EntryState};
+use crate::ops::event::Event;
 use crate::ops::tenants::must_read_back;
 use crate::ports::tenants::Written;
 
@@ -20,6 +28,8 @@ use super::lease_of::Held;
 
 /// How often a write is tried again because somebody else was faster.
 const ATTEMPTS_MAX: u32 = 16;
+/// Time between two looks at a cell that a rollout is changing.
+const ROLLOUT_LOOK: Duration = Duration::from_secs(3);
 
 /// How a reservation ended.
 pub(super) enum Reserved {
@@ -60,7 +70,8 @@ impl Context<'_> {
 
     /// Takes room in the target, and the target's fence.
     pub(super) async fn reserve(&self, fleet: &Fleet, held: &Held<'_>, target_epoch: u64) -> Result<Reserved, Halt> {
-        for _ in 0..ATTEMPTS_MAX {
+        let (mut attempts, mut told) = (0, None);
+        while attempts < ATTEMPTS_MAX {
             let Some(entry) = self.entry().await? else { return Ok(refused("the tenant is not in the map any more")) };
             if self.is_in_this(&entry) {
                 self.hold_target(target_epoch).await?;
@@ -82,10 +93,28 @@ impl Context<'_> {
                 Written::CellRefused(cell) => {
                     return Ok(refused(&format!("cell {cell} does not take the tenant: it is full, or not active")));
                 }
-                Written::Done | Written::EntryChanged(_) | Written::FenceAhead(_) => {}
+                // Waiting is no attempt: a rollout takes its time.
+                Written::CellChanging(cell) if self.waited_for_rollout(&cell, &mut told).await? => {}
+                Written::Done | Written::EntryChanged(_) | Written::FenceAhead(_) | Written::CellChanging(_) => {
+                    attempts += 1;
+                }
             }
         }
         Ok(refused("the tenant, its fence or the target's load kept changing"))
+    }
+
+    /// Waits a little where a rollout is changing a cell; false where none is any more. Says so once for each.
+    async fn waited_for_rollout(&self, cell: &CellId, told: &mut Option<RolloutId>) -> Result<bool, Halt> {
+        let load = self.world.map.load(cell).await?;
+        let Some(by) = load.and_then(|load| load.changing) else { return Ok(false) };
+        if told.replace(by) != Some(by) {
+            let message = format!("{}: waiting: {cell} is being changed by rollout {by}", self.plan.id);
+            self.world.reporter.report(&Event::Noted { message });
+        }
+        self.check()?;
+        self.world.clock.sleep(ROLLOUT_LOOK).await;
+        self.check()?;
+        Ok(true)
     }
 
     /// The target as it is now, with what it may hold.

@@ -12,7 +12,6 @@ use crate::domain::moves::{FenceLevel, receipt};
 use crate::domain::tenant::fence::FenceMode;
 
 use super::clean::clean;
-use super::compare::compare_at;
 use super::context::Side;
 use super::copy::copy;
 use super::driver::Driver;
@@ -23,11 +22,6 @@ use super::verify::verify;
 
 /// How often a move whose cutover is held reconciles meanwhile, in milliseconds.
 const HELD_MS: u64 = 1_000;
-/// How often the messages are looked at during the grace period, in milliseconds.
-const SOAK_LOOK_MS: u64 = 5_000;
-/// How much longer than its time the grace period may take, in milliseconds: items that expire by then are not compared.
-const EXPIRY_MARGIN_MS: i64 = 600_000;
-
 impl Driver<'_> {
     /// Does a step.
     pub(super) async fn work(&self, step: Step) -> Result<Event, Halt> {
@@ -41,7 +35,7 @@ impl Driver<'_> {
             Step::CutOver => self.prepare().await,
             Step::Settle => self.settle().await,
             Step::Land => self.land().await,
-            Step::MoveQueues => Ok(Event::QueuesMoved { messages: self.context.move_messages().await? }),
+            Step::MoveQueues => self.move_queues().await,
             Step::Soak => self.soak().await,
             Step::Clean => self.clean_source().await,
             Step::Complete => self.complete().await,
@@ -60,7 +54,11 @@ impl Driver<'_> {
     }
 
     async fn copy(&self) -> Result<Event, Halt> {
-        self.meter.begin(self.state.stage, None);
+        self.meter.begin_copy(self.state.stage, self.context.plan.volume);
+        if self.context.plan.options.warm { self.copy_warm().await } else { self.copy_all().await }
+    }
+
+    pub(super) async fn copy_all(&self) -> Result<Event, Halt> {
         let copied = copy(&self.context, &self.meter).await?;
         Ok(Event::Copied { items: copied.items, bytes: copied.bytes })
     }
@@ -78,8 +76,8 @@ impl Driver<'_> {
         let budget_ms = self.context.plan.options.write_gap_max_ms / 2;
         let settled = settle(&self.context, target_epoch, &self.dirty, budget_ms).await?;
         self.meter.set_gap(Some(settled.gap_ms));
-        self.context.take_reconciled();
-        Ok(Event::Reconciled { rounds: settled.rounds, keys: settled.keys })
+        // Those of a warm copy too.
+        Ok(Event::Reconciled { rounds: settled.rounds, keys: self.context.take_reconciled() })
     }
 
     /// Waits for the order to cut over, where that is held, and keeps up meanwhile.
@@ -144,44 +142,6 @@ impl Driver<'_> {
         Ok(Event::Landed)
     }
 
-    /// The grace period: messages are still carried over, and the source must not change.
-    async fn soak(&self) -> Result<Event, Halt> {
-        let soak_ms = self.context.plan.options.soak_ms;
-        if soak_ms == 0 {
-            return Ok(Event::Soaked);
-        }
-        let clock = &self.context.world.clock;
-        let began_ms = clock.monotonic_ms();
-        // What expires meanwhile is no write that came through.
-        let expired_ms = clock.now_ms().saturating_add(i64::try_from(soak_ms).unwrap_or(i64::MAX)) + EXPIRY_MARGIN_MS;
-        let before = self.source_digests(expired_ms).await?;
-        loop {
-            let left_ms = soak_ms.saturating_sub(clock.monotonic_ms().saturating_sub(began_ms));
-            if left_ms == 0 {
-                break;
-            }
-            self.context.check()?;
-            clock.sleep(Duration::from_millis(left_ms.min(SOAK_LOOK_MS))).await;
-            self.context.move_messages().await?;
-        }
-        if self.source_digests(expired_ms).await? == before {
-            return Ok(Event::Soaked);
-        }
-        let (tenant, cell) = (self.context.tenant(), &self.context.plan.source.cell);
-        Err(Halt::stuck(
-            "write-after-cutover",
-            format!(
-                "items of tenant {tenant} in cell {cell} have changed after the cutover: a writer does not keep to its fence"
-            ),
-            "find that writer and what it wrote (nothing was deleted), carry that over by hand, then resume the move",
-        ))
-    }
-
-    async fn source_digests(&self, expired_ms: i64) -> Result<Vec<String>, Halt> {
-        let compared = compare_at(&self.context, &self.meter, expired_ms).await?;
-        Ok(compared.tables.into_iter().map(|table| table.digest).collect())
-    }
-
     async fn clean_source(&self) -> Result<Event, Halt> {
         self.context.hold_source().await?;
         let guard = self.context.guard(Side::Source, self.state.target_epoch(), FenceMode::Out);
@@ -223,6 +183,7 @@ impl Driver<'_> {
             proof,
             messages,
             items_cleaned: tally.cleaned,
+            kept: tally.kept.clone(),
         }
     }
 

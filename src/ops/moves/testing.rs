@@ -25,6 +25,7 @@ use crate::domain::moves::fence::{Guard, Shard};
 use crate::domain::moves::orders::Orders;
 use crate::domain::moves::{End, MOVE_FORMAT, Options, Plan, TablePlan};
 use crate::domain::tenant::Entry as MapEntry;
+use crate::domain::tenant::load::CellLoad;
 use crate::ops::event::{Event, Reporter};
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::data::{
@@ -60,11 +61,15 @@ pub(super) struct Inner {
     /// Tokens of transactions, with what they have written.
     pub(super) tokens: BTreeMap<String, Vec<Write>>,
     pub(super) guard_holds: bool,
+    /// The shards that guarded writes check which are under way, and the same each time that one begins.
+    guarded: Vec<u8>,
+    pub(super) guarded_together: Vec<Vec<u8>>,
     /// Shards by fence table and number.
     pub(super) fences: BTreeMap<String, BTreeMap<u8, Shard>>,
     pub(super) journal: Vec<Entry>,
     pub(super) orders: Orders,
     pub(super) entry: Option<MapEntry>,
+    pub(super) loads: BTreeMap<CellId, CellLoad>,
     pub(super) calls: Vec<&'static str>,
     /// What people were told.
     pub(super) said: Vec<String>,
@@ -216,6 +221,7 @@ fn plan(find: Find) -> Plan {
         options: Options::default(),
         one_place: true,
         at_ms: 0,
+        volume: None,
     }
 }
 
@@ -301,9 +307,11 @@ impl TenantData for World {
         }
         failure.map_or(Ok(Vec::new()), |(error, _)| Err(error))
     }
-    async fn write_guarded(&self, _: &Guard, writes: &[Write], token: &str) -> Called<bool> {
+    async fn write_guarded(&self, guard: &Guard, writes: &[Write], token: &str) -> Called<bool> {
+        self.lock().begin_guarded(guard.shard);
         let failure = self.begin("write_guarded").await;
         let mut inner = self.lock();
+        inner.guarded.retain(|shard| *shard != guard.shard);
         if failure.as_ref().is_none_or(|(_, takes_effect)| *takes_effect) {
             if !inner.guard_holds {
                 return Ok(false);
@@ -315,6 +323,12 @@ impl TenantData for World {
 }
 
 impl Inner {
+    fn begin_guarded(&mut self, shard: u8) {
+        self.guarded.push(shard);
+        let together = self.guarded.clone();
+        self.guarded_together.push(together);
+    }
+
     fn transact(&mut self, writes: &[Write], token: &str) {
         assert!(token.len() <= 36 && writes.len() <= crate::ports::data::WRITES_MAX);
         if let Some(earlier) = self.tokens.get(token) {

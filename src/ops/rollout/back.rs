@@ -43,7 +43,8 @@ impl Driver<'_> {
             late_ms = self.state.calls_until_ms - clock.now_ms();
         }
         self.waits_for(None);
-        let Some(last) = self.last_taken_back() else { return Ok(Event::RolledBack { kept: Vec::new() }) };
+        let begun = self.state.waves.iter().rposition(|wave| wave.started_at_ms.is_some());
+        let Some(last) = begun else { return Ok(Event::RolledBack { kept: Vec::new() }) };
         let mut kept = Vec::new();
         for wave in (self.state.back_to.unwrap_or(0)..=last).rev() {
             match self.look_again(wave).await? {
@@ -52,11 +53,6 @@ impl Driver<'_> {
             }
         }
         Ok(Event::RolledBack { kept })
-    }
-
-    /// The last wave that was begun.
-    fn last_taken_back(&self) -> Option<usize> {
-        self.state.waves.iter().rposition(|wave| wave.started_at_ms.is_some())
     }
 
     /// Cells that are left out of a wave that is back; or what could not be taken back.

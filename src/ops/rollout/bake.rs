@@ -3,8 +3,10 @@
 //! Constraint kept: time counts only while somebody looks, by a clock that does not jump; the wave passes on a last look at
 //! which every gate holds, and fails at once when one has failed as often as it may not.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::domain::rollout::change::CellChange;
 use crate::domain::rollout::event::Event;
 use crate::domain::rollout::gate::{Look, Verdict};
 
@@ -49,7 +51,8 @@ impl Driver<'_> {
         let before = self.pilot.before(self.state.plan.id, wave).await?;
         let controls = self.content.waves.iter().skip(wave + 1).flatten().cloned().collect();
         let since_ms = self.state.waves[wave].changed_at_ms.unwrap_or(self.state.at_ms);
-        let watched = Watched { cells: self.cells(wave)?.to_vec(), controls, before, since_ms };
+        let watched =
+            Watched { rollout: self.state.plan.id, cells: self.changed_cells(wave)?, controls, before, since_ms };
         Ok(Bake {
             wave,
             looker: Looker::new(self.pilot.world.clone(), watched),
@@ -59,6 +62,14 @@ impl Driver<'_> {
             last: self.state.gates.clone(),
             noted_ms: self.state.baked_ms,
         })
+    }
+
+    /// The cells of a wave that have the new version: those that failed within what is allowed do not, nor do those left out.
+    fn changed_cells(&self, wave: usize) -> Result<Vec<CellChange>, Halt> {
+        let troubled = self.state.waves[wave].changed.iter().flat_map(|changed| &changed.troubled);
+        let without: BTreeSet<_> = troubled.map(|troubled| &troubled.cell).collect();
+        let cells = self.cells(wave)?.iter().filter(|cell| !without.contains(&cell.desired.cell));
+        Ok(cells.cloned().collect())
     }
 
     fn bake_ms(&self) -> u64 {

@@ -11,12 +11,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::domain::ids::Digest;
 use crate::domain::rollout::change::{Before, CellChange, Earlier};
 use crate::domain::rollout::event::Event;
+use crate::domain::rollout::gate::Check;
 use crate::domain::stack::Phase;
 use crate::ports::Called;
 
 use super::driver::Driver;
 use super::halt::Halt;
-use super::office;
+use super::{look, office};
 
 /// Stacks looked at at a time.
 const LOOKUPS: usize = 16;
@@ -95,6 +96,7 @@ impl Driver<'_> {
             Some(body) => body,
             None => self.template(cell).await?,
         };
+        let dead_letters = self.dead_letters(cell).await?;
         let (hidden, parameters) = detail.parameters.into_iter().partition::<BTreeMap<_, _>, _>(|(_, v)| v == HIDDEN);
         let earlier = Earlier {
             cell: cell.desired.cell.clone(),
@@ -105,7 +107,17 @@ impl Driver<'_> {
             parameters,
             hidden: hidden.into_keys().collect(),
             tags: detail.tags,
+            dead_letters,
         };
         Ok(Some((earlier, body)))
+    }
+
+    /// What the dead-letter queues of a cell hold, where a gate of the wave counts what comes on top of it.
+    async fn dead_letters(&self, cell: &CellChange) -> Called<BTreeMap<String, u64>> {
+        let gates = self.state.current().map_or(&[][..], |wave| &wave.gates);
+        if !gates.iter().any(|gate| matches!(gate.check, Check::DeadLetters { .. })) {
+            return Ok(BTreeMap::new());
+        }
+        look::dead_letters(&*self.pilot.world.signals, cell).await
     }
 }

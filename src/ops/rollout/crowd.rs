@@ -62,6 +62,10 @@ impl Driver<'_> {
         let marks = world.rollouts.marks().await?;
         let ours = marks.into_iter().filter(|(cell, by)| *by == id && !keep.contains(cell));
         let ours: Vec<CellId> = ours.map(|(cell, _)| cell).collect();
-        if ours.is_empty() { Ok(()) } else { Ok(world.rollouts.unmark(id, &ours).await?) }
+        if ours.is_empty() || world.rollouts.unmark(id, &ours, self.hand.lease.lease()).await? {
+            Ok(())
+        } else {
+            Err(Halt::Lost)
+        }
     }
 }

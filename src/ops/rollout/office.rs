@@ -3,7 +3,7 @@
 use crate::domain::lock::ProcessId;
 use crate::domain::rollout::RolloutId;
 use crate::domain::rollout::change::{Before, Content};
-use crate::domain::rollout::machine::{Rollout, Stage};
+use crate::domain::rollout::machine::Rollout;
 use crate::domain::rollout::orders::Orders;
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ports::rollout::Summary;
@@ -100,11 +100,11 @@ impl Pilot<'_> {
     }
 }
 
-/// One that is over takes no orders, but for one that is completed: that can be taken back.
+/// One that is over takes no orders, but that of taking back what can be.
 fn refuse_late(state: &Rollout, there: &Orders, wanted: &Orders) -> Result<(), OpError> {
     let id = state.plan.id;
     let taken_back = wanted.rollback.is_some() && there.rollback.is_none();
-    if !state.stage.is_over() || (state.stage == Stage::Completed && taken_back) {
+    if !state.stage.is_over() || (taken_back && state.last_begun().is_some()) {
         return Ok(());
     }
     Err(OpError::new(ErrorKind::Refused, format!("rollout {id} is over: {}", state.stage.as_str())).hint(

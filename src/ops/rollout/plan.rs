@@ -10,7 +10,7 @@ use crate::domain::ids::{CellId, Digest};
 use crate::domain::plan::{self, Action, Desired, Step};
 use crate::domain::rollout::change::{CellChange, Content};
 use crate::domain::rollout::waves::{self, Made};
-use crate::domain::rollout::{Plan, ROLLOUT_FORMAT, RolloutId};
+use crate::domain::rollout::{Plan, ROLLOUT_FORMAT, RolloutId, sample};
 use crate::ops::error::{ErrorKind, OpError};
 use crate::ops::plan::{Request, plan};
 
@@ -115,6 +115,7 @@ fn fill(
         waves.push(wave);
         content.waves.push(changed);
     }
+    sample::leave_out_comparisons(&mut waves, &content.waves);
     (waves, content)
 }
 

@@ -121,7 +121,7 @@ impl Desk<'_> {
                 Written::FenceAhead(_) => {
                     epoch_floor = self.fence_epoch(&found.target.load, &request.tenant).await?;
                 }
-                Written::EntryChanged(_) | Written::CellRefused(_) => {}
+                Written::EntryChanged(_) | Written::CellRefused(_) | Written::CellChanging(_) => {}
             }
             self.again(&request.tenant, &mut attempt).await?;
         }

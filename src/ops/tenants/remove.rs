@@ -109,7 +109,7 @@ impl Desk<'_> {
         match self.land(&next).await? {
             Written::Done => Ok(Some(next.after)),
             Written::FenceAhead(_) => Err(fence_ahead(entry)),
-            Written::EntryChanged(_) | Written::CellRefused(_) => Ok(None),
+            Written::EntryChanged(_) | Written::CellRefused(_) | Written::CellChanging(_) => Ok(None),
         }
     }
 

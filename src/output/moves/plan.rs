@@ -45,7 +45,10 @@ pub(super) fn plan(planned: &Planned, terminal: Option<u16>, style: Style) -> St
     let mut sheet = Sheet::indented(4);
     plan.tables.iter().for_each(|table| sheet.line("table", table_line(table)));
     plan.queues.iter().for_each(|queue| sheet.line("queue", queue_line(queue)));
-    sheet.line("copy", copy(&planned.estimate, plan.options.rate));
+    sheet.line(
+        "copy",
+        if plan.options.warm { warm(plan, &planned.estimate) } else { copy(&planned.estimate, plan.options.rate) },
+    );
     sheet
         .line("cost", format!("about ${:.4} for the requests, at list prices of us-east-1", planned.estimate.cost_usd));
     sheet.line("fence", fence(plan));
@@ -67,7 +70,8 @@ fn heading(planned: &Planned, style: Style) -> String {
     if planned.resumes {
         return format!("{tenant}: move {} {cells} is under way already; this goes on with it", plan.id);
     }
-    format!("{tenant}: {cells}, epoch {} → {}", plan.epoch, plan.epoch + 1)
+    let back = if plan.options.back_of.is_some() { "back " } else { "" };
+    format!("{tenant}: {back}{cells}, epoch {} → {}", plan.epoch, plan.epoch + 1)
 }
 
 fn table_line(table: &TablePlan) -> String {
@@ -96,6 +100,17 @@ fn copy(estimate: &Estimate, rate: Option<u64>) -> String {
         bytes(estimate.bytes),
         seconds(estimate.copy_s),
         many(estimate.write_units, "write unit"),
+        many(estimate.read_units, "read unit"),
+    )
+}
+
+fn warm(plan: &Plan, estimate: &Estimate) -> String {
+    let about = if estimate.counted { "" } else { "about " };
+    format!(
+        "nothing: {} still holds what the tenant had when it left; {about}{} in both cells are compared, and what differs is \
+         carried over: {}",
+        plan.target.cell,
+        many(estimate.items, "item"),
         many(estimate.read_units, "read unit"),
     )
 }

@@ -11,10 +11,13 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::domain::moves::MoveId;
 use crate::ops::event::Progress;
 use crate::output::Style;
+use crate::output::table::width;
 use crate::output::tenants::visible;
 
 use super::show::progress as in_words;
 
+/// Below this width a bar is short, so that there is room for words, in characters.
+const WIDE_MIN: u16 = 80;
 /// Bars that are shown at a time.
 const BARS_MAX: usize = 12;
 
@@ -66,7 +69,12 @@ fn begin(multi: &MultiProgress, id: &MoveId) -> ProgressBar {
 
 /// A bar where it is known how much there is, else a sign of life.
 fn bar_style(is_bounded: bool) -> ProgressStyle {
-    let extent = if is_bounded { "{bar:16} {percent:>3} %" } else { "{spinner}" };
+    let is_narrow = width().is_some_and(|width| width < WIDE_MIN);
+    let extent = match (is_bounded, is_narrow) {
+        (true, false) => "{bar:16}",
+        (true, true) => "{bar:8}",
+        (false, _) => "{spinner}",
+    };
     let template = format!("  {{prefix}} {extent}  {{wide_msg}}");
     ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

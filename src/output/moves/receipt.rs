@@ -3,7 +3,7 @@
 use crate::domain::moves::receipt::{Gap, Proof, Receipt};
 use crate::output::Style;
 use crate::output::table::{plain, table, width};
-use crate::output::tenants::time;
+use crate::output::tenants::{time, visible};
 
 use super::sheet::Sheet;
 use super::units::{between, bytes, many, micros};
@@ -25,6 +25,9 @@ pub fn receipt(receipt: &Receipt, style: Style) -> String {
     sheet.line("proof", format!("{}: {}", receipt.fence.as_str(), proof(receipt.proof)));
     sheet.line("messages", format!("{} carried over", receipt.messages));
     sheet.line("cleaned", format!("{} deleted in {}", many(receipt.items_cleaned, "item"), receipt.source));
+    if let Some(why) = &receipt.kept {
+        sheet.line("kept", format!("what {} still held: {}", receipt.source, visible(why)));
+    }
     sheet.line("trouble", trouble(receipt));
     let row = |digest: &crate::domain::data::digest::TableDigest| {
         let short: String = digest.digest.chars().take(DIGEST_SHOWN).collect();

@@ -94,18 +94,22 @@ fn tally(state: &Move) -> String {
     [copied].into_iter().chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// "450 of about 1000 items, 12.0 MB, 1200/s, 3 dirty, writes would stop for 90 ms, 4 s left".
+/// "45 %, 4 s left, 450 of about 1000 items, 12.0 MB, 1200/s, 3 dirty, writes would stop for 90 ms": what matters most
+/// comes first, as a narrow terminal cuts it off. The tenant is in use, so that what there is in all is never certain.
 pub(super) fn progress(progress: &Progress) -> String {
-    let of = progress.items_about.map(|items| format!(" of about {items}")).unwrap_or_default();
-    let mut parts = vec![
-        format!("{}{of} items", progress.items),
-        bytes(progress.bytes),
+    let of = |all: Option<String>| all.map(|all| format!(" of about {all}")).unwrap_or_default();
+    let items_of = of(progress.items_about.filter(|about| *about >= progress.items).map(|about| about.to_string()));
+    let bytes_of = of(progress.bytes_about.filter(|about| *about >= progress.bytes).map(bytes));
+    let mut parts: Vec<String> = progress.percent.map(|percent| format!("{percent} %")).into_iter().collect();
+    parts.extend(progress.eta_s.map(|s| format!("{} left", seconds(s))));
+    parts.extend([
+        format!("{}{items_of} items", progress.items),
+        format!("{}{bytes_of}", bytes(progress.bytes)),
         rate(progress.items_per_s),
         format!("{} dirty", progress.dirty),
-    ];
+    ]);
     parts.extend(progress.lag_ms.map(|ms| format!("streams {} behind", millis(ms))));
     parts.extend(progress.gap_ms.map(|ms| format!("writes would stop for {}", millis(ms))));
-    parts.extend(progress.eta_s.map(|s| format!("{} left", seconds(s))));
     parts.join(", ")
 }
 
@@ -126,6 +130,7 @@ pub fn orders(orders: &Orders) -> String {
         orders.pause.then(|| "pause".to_owned()),
         orders.cutover.then(|| "cut over".to_owned()),
         orders.abort.as_ref().map(|why| format!("abort ({})", visible(why))),
+        orders.keep.as_ref().map(|why| format!("end, and keep the source's items ({})", visible(why))),
         rate,
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

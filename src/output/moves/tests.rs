@@ -9,6 +9,7 @@ use crate::domain::moves::receipt::{Gap, Proof};
 use crate::domain::moves::samples::{AT_MS, journal, plan, receipt, until_verified};
 use crate::domain::moves::{FenceLevel, MoveId};
 use crate::ops::event::Progress;
+use crate::ops::moves::carrier::{Carrier, Listed};
 use crate::ops::moves::many::{Failure, Run};
 use crate::ops::moves::{Ended, Planned, Shown};
 use crate::ops::{ErrorKind, OpError};
@@ -36,7 +37,7 @@ fn planned() -> Planned {
 fn shown(events: Vec<Event>) -> Shown {
     let journal = journal(events);
     let state = Move::fold(&journal).expect("a legal journal").expect("a move");
-    Shown { state, journal, orders: Orders::default(), lease: None, progress: None }
+    Shown { state, journal, orders: Orders::default(), lease: None, carrier: None, hint: None, progress: None }
 }
 
 fn lease() -> Lease {
@@ -148,11 +149,13 @@ fn a_move_under_way_is_shown_with_its_timeline_and_what_to_do() {
         items: 450,
         items_about: Some(1_000),
         bytes: 112_000,
+        bytes_about: Some(250_000),
         items_per_s: 120.4,
         bytes_per_s: 30_000.0,
         lag_ms: Some(1_200),
         dirty: 3,
         gap_ms: Some(90),
+        percent: Some(44),
         eta_s: Some(4),
     });
     let wanted = "\
@@ -162,7 +165,8 @@ began:   2025-06-15 15:06:40 UTC
 stage:   verified
 epoch:   7 in cell-1; 8 in cell-3 once it is there
 so far:  1000 items (250.0 kB) copied, 15 keys reconciled
-now:     450 of about 1000 items, 112.0 kB, 120/s, 3 dirty, streams 1.2 s behind, writes would stop for 90 ms, 4 s left
+now:     44 %, 4 s left, 450 of about 1000 items, 112.0 kB of about 250.0 kB, 120/s, 3 dirty, streams 1.2 s behind, \
+writes would stop for 90 ms
 fence:   strict, writes stop for 5 s at the most
 held by: ann@desk since 2025-06-15 15:06:40 UTC
 orders:  at most 20 write units a second
@@ -216,8 +220,11 @@ fn what_to_do_next_follows_from_where_it_stands() {
 #[test]
 fn orders_are_told_in_words() {
     assert_eq!(show::orders(&Orders::default()), "none");
-    let all = Orders { version: 4, pause: true, cutover: true, abort: Some("mistake".to_owned()), rate: Some(0) };
+    let all =
+        Orders { version: 4, pause: true, cutover: true, abort: Some("mistake".to_owned()), keep: None, rate: Some(0) };
     assert_eq!(show::orders(&all), "pause, cut over, abort (mistake), no bound on its rate");
+    let keep = Orders { keep: Some("back".to_owned()), ..Orders::default() };
+    assert_eq!(show::orders(&keep), "end, and keep the source's items (back)");
 }
 
 #[test]
@@ -258,14 +265,29 @@ fn a_single_move_ends_in_a_sentence_and_its_receipt() {
 #[test]
 fn a_list_says_which_moves_wait_for_people() {
     assert_eq!(list::list(&[], PLAIN()), "No move is under way; --all lists those that are over, too.");
-    let mut paused = Summary::of(&shown(vec![Event::Reserved]).state);
-    paused.paused = true;
+    let going = Summary::of(&shown(vec![Event::Reserved]).state);
+    let paused = Summary { paused: true, ..going.clone() };
     let stuck = Summary { stuck: Some("full".to_owned()), ..paused.clone() };
+    let over = Summary { stage: Stage::Completed, ..going.clone() };
+    let alone = |summary: Summary, hint: Option<&str>| Listed { summary, carrier: None, hint: hint.map(str::to_owned) };
+    let carrier = Some(Carrier { holder: "ann@\u{1b}desk".to_owned(), since_ms: AT_MS });
+    let moves = [
+        Listed { carrier, ..alone(going.clone(), None) },
+        alone(going, Some("resume it")),
+        alone(paused, Some("resume it, too")),
+        alone(stuck, None),
+        alone(over, None),
+    ];
     let wanted = "\
-MOVE     FROM    TO      STAGE                  BEGAN                    LAST ENTRY               TOOK
-acme:12  cell-1  cell-3  reserved, paused       2025-06-15 15:06:40 UTC  2025-06-15 15:06:41 UTC  1 s
-acme:12  cell-1  cell-3  reserved, stuck: full  2025-06-15 15:06:40 UTC  2025-06-15 15:06:41 UTC  1 s";
-    assert_eq!(list::list(&[paused, stuck], PLAIN()), wanted);
+MOVE     FROM    TO      STAGE                  CARRIER    BEGAN                    LAST ENTRY               TOOK
+acme:12  cell-1  cell-3  reserved               ann@\u{fffd}desk  2025-06-15 15:06:40 UTC  2025-06-15 15:06:41 UTC  1 s
+acme:12  cell-1  cell-3  reserved               nobody     2025-06-15 15:06:40 UTC  2025-06-15 15:06:41 UTC  1 s
+acme:12  cell-1  cell-3  reserved, paused       nobody     2025-06-15 15:06:40 UTC  2025-06-15 15:06:41 UTC  1 s
+acme:12  cell-1  cell-3  reserved, stuck: full  nobody     2025-06-15 15:06:40 UTC  2025-06-15 15:06:41 UTC  1 s
+acme:12  cell-1  cell-3  completed              -          2025-06-15 15:06:40 UTC  2025-06-15 15:06:41 UTC  1 s
+hint: resume it
+hint: resume it, too";
+    assert_eq!(list::list(&moves, PLAIN()), wanted);
 }
 
 fn widest(text: &str) -> usize {

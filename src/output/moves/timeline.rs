@@ -63,6 +63,7 @@ fn detail(event: &Event, state: &Move) -> String {
         Event::Landed => format!("{target} serves the tenant, and the map says so"),
         Event::QueuesMoved { messages } => format!("{} carried over", many(*messages, "message")),
         Event::Soaked => "the grace period is over".to_owned(),
+        Event::Kept { why } => format!("what {source} still holds is kept: {}", visible(why)),
         Event::Cleaned { items } => format!("{} deleted in {source}", many(*items, "item")),
         Event::Completed { .. } => "the receipt is written".to_owned(),
         Event::AbortStarted { why } => visible(why),

@@ -1,4 +1,4 @@
-//! Bytes, times and rates of a move, as people read them.
+//! Bytes, times and rates, as people read them.
 //!
 //! Constraint kept: a number that is not known is left out or says so; none is rounded to zero.
 

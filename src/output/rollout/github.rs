@@ -5,7 +5,7 @@ use crate::domain::rollout::Wave;
 use crate::domain::rollout::event::Troubled;
 use crate::domain::rollout::gate::{Look, Verdict};
 use crate::domain::rollout::machine::{Rollout, Stage};
-use crate::ops::rollout::{Planned, Shown};
+use crate::ops::rollout::{Ended, Planned};
 use crate::output::github::changes::with_groups;
 use crate::output::github::markdown::{Summary, code, text};
 use crate::output::github::{Annotation, Shown as OnGitHub};
@@ -84,23 +84,37 @@ fn other_open(planned: &Planned) -> Option<Annotation> {
     Some(Annotation::warning("Another rollout is open", message))
 }
 
-/// How a rollout stands: what is wrong first.
-pub fn status(shown: &Shown) -> OnGitHub {
-    let state = &shown.state;
-    let summary = Summary::new(head(state))
+/// How a run ended: where the rollout stands, and how to go on with one that was let go of.
+pub fn ended(ended: &Ended, state: &Rollout) -> OnGitHub {
+    let resume = code(&format!("cellctl rollout resume {}", state.plan.id));
+    let next = match ended {
+        Ended::Stopped | Ended::Paused => Some(format!("{resume}, or run this job again")),
+        _ => next(state),
+    };
+    shown(state, next)
+}
+
+/// Where a rollout stands.
+pub fn status(state: &Rollout) -> OnGitHub {
+    shown(state, next(state))
+}
+
+/// What is wrong first.
+fn shown(state: &Rollout, next: Option<String>) -> OnGitHub {
+    let summary = Summary::new(head(state, next))
         .table("Cells in trouble", &["Cell", "Wave", "Outcome", "Why"], troubled_rows(state))
         .table("Gates", &["Gate", "Verdict", "What was seen"], gate_rows(&state.gates))
         .table("Waves", &["Wave", "State", "Cells", "How they ended", "Tenants", "Share"], wave_rows(state));
     OnGitHub { summary, annotations: annotations(state) }
 }
 
-fn head(state: &Rollout) -> String {
+fn head(state: &Rollout, next: Option<String>) -> String {
     let (headline, _) = words::headline(state);
     let mut head = format!("### Rollout {} of fleet {}: {}\n", state.plan.id, text(&state.plan.fleet), text(&headline));
     if let Some(why) = &state.why {
         head.push_str(&format!("\n{}\n", text(why)));
     }
-    if let Some(next) = next(state) {
+    if let Some(next) = next {
         head.push_str(&format!("\n**What to do:** {next}\n"));
     }
     head

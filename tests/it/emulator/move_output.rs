@@ -61,10 +61,10 @@ async fn every_command_on_moves_has_a_document_with_stable_names() {
     assert_eq!((&ended[0]["outcome"]["ended"], &ended[0]["failure"]), (&"completed".into(), &Value::Null));
 
     let list = json(&["move", "list", "--all"], "cellctl.move-list/v1").await;
-    let summary = ["id", "source", "target", "stage", "stuck", "paused", "plannedAtMs", "atMs"];
+    let summary = ["id", "source", "target", "stage", "stuck", "paused", "plannedAtMs", "atMs", "carrier", "hint"];
     assert_eq!((keys(&list[0]), &list[0]["stage"]), (summary.into(), &"completed".into()));
     let shown = json(&["move", "show", "acme"], "cellctl.move/v1").await;
-    assert_eq!(keys(&shown), ["state", "journal", "orders", "lease", "progress"].into());
+    assert_eq!(keys(&shown), ["state", "journal", "orders", "lease", "carrier", "hint", "progress"].into());
     assert_eq!(json(&["move", "watch", "acme"], "cellctl.move/v1").await["state"]["stage"], "completed");
     let receipt = json(&["move", "receipt", "acme"], "cellctl.move-receipt/v1").await;
     assert_eq!(keys(&receipt), RECEIPT.into());
@@ -93,6 +93,10 @@ async fn a_move_that_is_held_is_stopped_told_and_given_up() {
     running.end().await.exits(10).says("go on with `cellctl move resume acme:").says("has stopped where it was");
 
     shop.run(&["move", "show", "acme"]).await.exits(0).says("nobody carries it on");
+    let list = shop.run(&["move", "list", "--output", "json"]).await.exits(0).json();
+    assert_eq!(list["data"][0]["carrier"], Value::Null);
+    assert!(list["data"][0]["hint"].as_str().is_some_and(|hint| hint.contains("cellctl move resume acme:")), "{list}");
+    shop.run(&["move", "list"]).await.exits(0).says("nobody");
     shop.run(&["move", "receipt", "acme"]).await.exits(1).says("has no receipt");
     shop.run(&["move", "pause", "acme"]).await.exits(0).says("nobody carries it on");
     shop.run(&["move", "abort", "acme"]).await.exits(7).says("no terminal to ask on");

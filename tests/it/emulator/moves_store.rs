@@ -71,6 +71,7 @@ fn plan(id: &MoveId, format: u32) -> Plan {
         options: Options::default(),
         one_place: true,
         at_ms: 1,
+        volume: None,
     }
 }
 

@@ -135,6 +135,7 @@ async fn writes_go_through_while_the_fence_is_as_the_guard_says() {
         Guard { mode: FenceMode::Out, ..guard.clone() },
         Guard { hold: Hold { token: guard.hold.token + 1, ..guard.hold.clone() }, ..guard.clone() },
         Guard { hold: Hold { id: "acme:8".parse().expect("valid"), ..guard.hold.clone() }, ..guard.clone() },
+        Guard { shard: 1, ..guard.clone() },
         Guard { tenant: "zeta".parse().expect("valid"), ..guard.clone() },
     ];
     for (at, other) in others.iter().enumerate() {

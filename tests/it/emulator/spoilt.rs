@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cellctl::domain::audit::{Actor, Stamp, Subject};
+use cellctl::domain::audit::Subject;
 use cellctl::domain::ids::TenantId;
 use cellctl::domain::record::CellState;
 use cellctl::domain::tenant::Attributes;
-use cellctl::domain::tenant::change::{self, Change, Target};
+use cellctl::domain::tenant::change::{self, Change};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::ports::CallErrorKind;
 use cellctl::ports::tenants::{AuditLog, TenantMap, Written};
@@ -15,6 +15,7 @@ use hyper::body::Bytes;
 use serde_json::{Value as Json, json};
 
 use crate::support::emulator::{Proxy, Tables, cell_record};
+use crate::support::samples::{chosen, stamp};
 
 const WRITE: &str = "TransactWriteItems";
 const READ: &str = "BatchGetItem";
@@ -25,10 +26,8 @@ fn tenant(n: usize) -> TenantId {
 
 /// Adds a tenant to the one cell, which has room for two.
 fn add(n: usize, load: &CellLoad) -> Change {
-    let actor = Actor { identity: "arn".to_owned(), user: "ann".to_owned(), ci_url: None };
-    let limits = Limits { tenants: 2, weight: None };
-    let target = Target { load: load.clone(), limits, local: true, by_hand: false };
-    change::add(&tenant(n), Attributes::default(), &target, None, 0, &Stamp { at_ms: 1_700_000_000_000, actor })
+    let target = chosen(load.clone(), Limits { tenants: 2, weight: None });
+    change::add(&tenant(n), Attributes::default(), &target, None, 0, &stamp(1_700_000_000_000))
 }
 
 /// A fleet with one cell, behind a proxy.
@@ -96,8 +95,7 @@ async fn a_write_without_any_answer_is_in_doubt() {
 async fn what_the_service_leaves_of_a_batch_is_asked_for_again() {
     let (tables, proxy, load) = stage("leftover").await;
     let map = tables.tenants_through(&proxy);
-    let free = Target { load, limits: Limits { tenants: 999, weight: None }, local: true, by_hand: false };
-    let stamp = Stamp { at_ms: 1, actor: Actor { identity: "arn".to_owned(), user: "ann".to_owned(), ci_url: None } };
+    let (free, stamp) = (chosen(load, Limits { tenants: 999, weight: None }), stamp(1));
     let names: Vec<TenantId> = (0..120).map(tenant).collect();
     for some in names.chunks(30) {
         let changes: Vec<Change> =

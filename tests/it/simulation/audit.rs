@@ -2,11 +2,9 @@
 //! fault; and who writes meanwhile is no finding.
 
 use cellctl::domain::audit::chain::FlawKind;
-use cellctl::domain::audit::{Actor, Deed, Head, Sealed, Stamp, Subject};
-use cellctl::domain::fleet::Place;
+use cellctl::domain::audit::{Deed, Head, Sealed, Stamp, Subject};
 use cellctl::domain::ids::{CellId, Digest, TenantId};
-use cellctl::domain::record::CellState;
-use cellctl::domain::tenant::change::{self, Change, Target};
+use cellctl::domain::tenant::change::{self, Change};
 use cellctl::domain::tenant::load::{CellLoad, Limits};
 use cellctl::domain::tenant::{Attributes, ENTRY_FORMAT, Entry};
 use cellctl::ops::audit::sign::HEADS_PAGE;
@@ -20,15 +18,12 @@ use serde_json::{Value as Json, json};
 use super::until_crash;
 use super::world::{Fault, Sim};
 use crate::support::map::MapState;
+use crate::support::samples::{self, actor};
 
 const LIMITS: Limits = Limits { tenants: 1_000_000, weight: None };
 
-fn actor() -> Actor {
-    Actor { identity: "arn:aws:iam::111122223333:user/sim".to_owned(), user: "sim@desk".to_owned(), ci_url: None }
-}
-
 fn stamp(at_ms: i64) -> Stamp {
-    Stamp { at_ms: 1_700_000_000_000 + at_ms, actor: actor() }
+    samples::stamp(1_700_000_000_000 + at_ms)
 }
 
 fn tenant(number: usize) -> TenantId {
@@ -43,19 +38,7 @@ fn load(name: &str) -> (CellLoad, Sealed) {
     let cell: CellId = name.parse().expect("valid");
     let deed = Deed { action: "applied".to_owned(), from: Json::Null, to: json!({ "state": "active" }) };
     let record = Sealed::next(Subject::Cell(cell.clone()), None, &stamp(0), deed);
-    let place = Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None };
-    let load = CellLoad {
-        cell,
-        state: CellState::Active,
-        place,
-        cell_type: None,
-        fence_table: None,
-        fence_shards: 1,
-        tenants: 0,
-        weight: 0,
-        writes: 0,
-        audit: Some(record.head()),
-    };
+    let load = CellLoad { audit: Some(record.head()), ..samples::empty(cell, samples::place("eu-central-1")) };
     (load, record)
 }
 
@@ -81,7 +64,7 @@ fn tables(tenants: usize) -> MapState {
     for number in 0..tenants {
         let cell = map.loads[&format!("cell-{}", number % 2 + 1).parse().expect("valid")].clone();
         let at_ms = i64::try_from(number).expect("few");
-        let target = Target { load: cell, limits: LIMITS, local: true, by_hand: false };
+        let target = samples::chosen(cell, LIMITS);
         let add = change::add(&tenant(number), Attributes::default(), &target, None, 0, &stamp(at_ms));
         let mut entry = write(&mut map, add);
         for _ in 0..2 {
@@ -96,7 +79,7 @@ fn tables(tenants: usize) -> MapState {
 
 fn sim_of(map: &MapState) -> Sim {
     let sim = Sim::new();
-    sim.tables(|tables| *tables = map.clone());
+    sim.with_map(|tables| *tables = map.clone());
     sim
 }
 
@@ -191,7 +174,7 @@ async fn tampering_is_named() {
     let map = tables(20);
     for (subject, kind, seq, tamper) in SEEN_AT_ONCE {
         let sim = sim_of(&map);
-        sim.tables(tamper);
+        sim.with_map(tamper);
         let found = verify(&sim, None).await;
         assert_eq!(named(&found), [(subject, kind, Some(seq))], "{:?}", found.flaws);
         assert_eq!((found.broken, found.found), (1, 1));
@@ -206,7 +189,7 @@ async fn tampering_that_mends_what_vouches_is_named_by_the_roots() {
         let sim = sim_of(&tables(20));
         sign_off(&sim).await.expect("signed");
         let kept = sign_off(&sim).await.expect("signed again");
-        sim.tables(tamper);
+        sim.with_map(tamper);
         let found = verify(&sim, Some(&kept)).await;
         assert_eq!(named(&found), [(subject, kind, Some(seq))], "{:?}", found.flaws);
         if let Ok(subject) = subject.parse::<Subject>() {
@@ -220,7 +203,7 @@ async fn tampering_that_mends_what_vouches_is_named_by_the_roots() {
 async fn roots_that_were_made_anew_lack_the_digest_that_was_kept() {
     let sim = sim_of(&tables(10));
     let kept = sign_off(&sim).await.expect("signed");
-    sim.tables(|map| {
+    sim.with_map(|map| {
         map.roots.clear();
         map.heads.clear();
         map.chains.remove(&of("tenant/t-0001"));
@@ -237,7 +220,7 @@ async fn roots_that_were_made_anew_lack_the_digest_that_was_kept() {
 async fn a_root_that_was_kept_vouches_for_what_a_later_forged_one_leaves_out() {
     let sim = sim_of(&tables(10));
     let kept = sign_off(&sim).await.expect("signed");
-    sim.tables(|map| {
+    sim.with_map(|map| {
         map.chains.remove(&of("tenant/t-0001"));
         map.entries.remove(&tenant(1));
     });
@@ -251,10 +234,10 @@ async fn a_root_that_was_kept_vouches_for_what_a_later_forged_one_leaves_out() {
 async fn broken_roots_are_not_signed_over() {
     let sim = sim_of(&tables(3));
     sign_off(&sim).await.expect("signed");
-    sim.tables(|map| map.roots[0].text.push(' '));
+    sim.with_map(|map| map.roots[0].text.push(' '));
     let refused = sign_off(&sim).await.expect_err("refused");
     assert_eq!(refused.kind, ErrorKind::Failed);
-    assert_eq!(sim.tables(|map| map.roots.len()), 1);
+    assert_eq!(sim.with_map(|map| map.roots.len()), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,19 +246,19 @@ async fn a_sign_off_survives_every_fault_at_every_call() {
     let undisturbed = sim_of(&map);
     sign_off(&undisturbed).await.expect("signed");
     let calls = undisturbed.calls();
-    assert!(undisturbed.tables(|map| map.heads.len()) == 2 && calls > 20, "{calls}");
+    assert!(undisturbed.with_map(|map| map.heads.len()) == 2 && calls > 20, "{calls}");
     for nth in 1..=calls {
         for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::LostAnswer] {
             let struck = format!("{fault:?} at call {nth}");
             let sim = sim_of(&map);
             let faulty = sim.with_fault(nth, fault);
             let outcome = until_crash(&faulty, sign_off(&faulty)).await;
-            let made = sim.tables(|map| map.roots.clone());
+            let made = sim.with_map(|map| map.roots.clone());
             if let Some(Ok(digest)) = &outcome {
                 assert!(made.iter().any(|root| root.hash == *digest), "{struck}, said to be signed");
             }
             let kept = sign_off(&sim.healthy()).await.unwrap_or_else(|error| panic!("{struck}: {error}"));
-            let heads: usize = sim.tables(|map| map.heads.values().map(Vec::len).max().expect("pages"));
+            let heads: usize = sim.with_map(|map| map.heads.values().map(Vec::len).max().expect("pages"));
             assert!(heads <= HEADS_PAGE, "{struck}");
             if nth % 10 == 0 || nth + 3 > calls {
                 let found = verify(&sim.healthy(), Some(&kept)).await;
@@ -319,12 +302,12 @@ async fn write_for_ever<T>(sim: &Sim, tenants: usize) -> T {
 async fn who_writes_during_a_verification_is_no_finding() {
     let sim = sim_of(&tables(200));
     let kept = sign_off(&sim).await.expect("signed");
-    let before: u64 = sim.tables(|map| map.entries.values().map(|e| e.version).sum());
+    let before: u64 = sim.with_map(|map| map.entries.values().map(|e| e.version).sum());
     let found = tokio::select! {
         found = verify(&sim, Some(&kept)) => found,
         never = write_for_ever(&sim, 200) => never,
     };
-    let after: u64 = sim.tables(|map| map.entries.values().map(|e| e.version).sum());
+    let after: u64 = sim.with_map(|map| map.entries.values().map(|e| e.version).sum());
     assert!(after > before + 20, "{} writes", after - before);
     assert_eq!(found.found, 0, "{:?}", found.flaws);
 }
@@ -332,7 +315,7 @@ async fn who_writes_during_a_verification_is_no_finding() {
 #[tokio::test(start_paused = true)]
 async fn tampering_is_found_under_writers_too() {
     let sim = sim_of(&tables(60));
-    sim.tables(|map| drop(map.chains.get_mut(&of("tenant/t-0021")).expect("there").remove(&2)));
+    sim.with_map(|map| drop(map.chains.get_mut(&of("tenant/t-0021")).expect("there").remove(&2)));
     let found = tokio::select! {
         found = verify(&sim, None) => found,
         never = write_for_ever(&sim, 60) => never,
@@ -345,7 +328,7 @@ async fn an_entry_or_a_load_that_cannot_be_read_is_named_beside_the_rest_and_not
     let sim = sim_of(&tables(60));
     sign_off(&sim).await.expect("signed");
     let chains = verify(&sim, None).await.chains;
-    let cell = sim.tables(|map| {
+    let cell = sim.with_map(|map| {
         map.entries.get_mut(&tenant(21)).expect("an entry").format = ENTRY_FORMAT + 1;
         map.chains.get_mut(&of("tenant/t-0033")).expect("there").remove(&2);
         map.loads.keys().next().expect("a cell").clone()
@@ -400,8 +383,8 @@ async fn who_follows_sees_each_record_once() {
     assert_eq!(shown, first);
     assert_eq!(follower.look(&world).await.expect("read").records, []);
     for round in 1..4 {
-        let entry = sim.tables(|map| map.entries[&tenant(1)].clone());
-        sim.tables(|map| write(map, heavier(&entry, round * 1_000)));
+        let entry = sim.with_map(|map| map.entries[&tenant(1)].clone());
+        sim.with_map(|map| write(map, heavier(&entry, round * 1_000)));
         let fresh = follower.look(&world).await.expect("read");
         assert_eq!(fresh.records.iter().map(|r| r.seq).collect::<Vec<_>>(), [entry.version + 1]);
         assert!(!fresh.cut_off);

@@ -14,9 +14,10 @@ use cellctl::ops::tenants::import::{ImportOptions, ImportReport};
 use cellctl::ops::{OpError, World};
 use tokio::sync::watch;
 
-use super::tenants::{actor, check_always, check_settled, fleet, provisioned};
+use super::tenants::{check_always, check_settled, fleet, provisioned};
 use super::until_crash;
 use super::world::{Fault, Sim};
+use crate::support::samples::actor;
 
 fn csv(text: &str) -> RowsRead {
     read(text.as_bytes(), RowFormat::Csv).expect("readable")

@@ -7,6 +7,8 @@ mod audit;
 mod import;
 mod moves;
 mod moving;
+mod rollouts;
+mod shards;
 mod snapshot;
 mod tenants;
 mod verify;

@@ -12,6 +12,8 @@ use crate::support::moves::schedule::{Outcome, run, run_seed};
 
 /// Schedules in `cargo test`.
 const SCHEDULES: u64 = 1_000;
+/// Schedules with a way back.
+const BACKS: u64 = 150;
 /// Threads that run them.
 const THREADS: u64 = 4;
 /// Names a seed for `one_seed`.
@@ -132,4 +134,64 @@ fn a_move_survives_a_lost_request_a_late_one_and_a_refused_one_at_every_call() {
 #[test]
 fn a_mover_that_stands_still_at_any_call_does_no_harm_when_it_goes_on() {
     strike_everywhere(FenceLevel::Strict, Strike::Freeze);
+}
+
+/// A schedule with a way back, and how that went where it was not as it should be.
+fn there_and_back(seed: u64) -> (Option<String>, Counts, Option<Stage>) {
+    let outcome = run(&Drawn::back(seed), None, false);
+    let broken = outcome.broken.first().map(|what| format!("seed {seed}: {what}"));
+    (broken, outcome.counts, outcome.back)
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_brought_back_on_the_way_back() {
+    let part = |first| (first..BACKS).step_by(4).map(there_and_back).collect::<Vec<_>>();
+    let threads: Vec<_> = (0..THREADS).map(|first| std::thread::spawn(move || part(first))).collect();
+    let all: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().expect("a thread")).collect();
+    let broken: Vec<&String> = all.iter().filter_map(|(broken, ..)| broken.as_ref()).collect();
+    assert!(broken.is_empty(), "{} of {BACKS}: {broken:#?}", broken.len());
+    let mut counts = Counts::default();
+    for (_, counted, _) in &all {
+        counts.merge(counted);
+    }
+    let back = all.iter().filter(|(.., back)| *back == Some(Stage::Completed)).count() as u64;
+    println!("{BACKS} schedules, {back} tenants went back; {counts:?}");
+    assert!(back > BACKS / 2, "{back}");
+    for kind in ["ways back, warm", "ways back, cold"] {
+        assert!(counts.deeds.get(kind).is_some_and(|count| *count > BACKS / 20), "{kind}: {counts:?}");
+    }
+}
+
+/// Repeats the schedule of a seed with a way back, line by line.
+#[test]
+fn one_seed_back() {
+    let seed = std::env::vars().find(|(name, _)| name == SEED).and_then(|(_, text)| text.parse().ok()).unwrap_or(1);
+    let outcome = run(&Drawn::back(seed), None, true);
+    outcome.lines.iter().for_each(|line| println!("{line}"));
+    assert!(outcome.broken.is_empty(), "seed {seed}: {:#?}", outcome.broken);
+}
+
+#[test]
+fn a_way_back_survives_a_crash_and_a_lost_answer_at_every_call() {
+    let drawn = |one_place| Drawn {
+        one_place,
+        writers: 1,
+        writes: 40,
+        rest_ms: 2_000,
+        messages: 0,
+        rollback: true,
+        ..Drawn::plain(2, FenceLevel::Strict)
+    };
+    for strike in [Strike::CrashAfter, Strike::LostAnswer] {
+        let undisturbed = run(&drawn(true), Some((u64::MAX, strike)), false);
+        assert!(is_back(&undisturbed), "{:?} {:#?}", undisturbed.back, undisturbed.broken);
+        for call in 1..=undisturbed.counts.calls {
+            let outcome = run(&drawn(call % 2 == 0), Some((call, strike)), false);
+            assert!(is_back(&outcome), "{strike:?} at call {call}: {:?} {:#?}", outcome.back, outcome.broken);
+        }
+    }
+}
+
+fn is_back(outcome: &Outcome) -> bool {
+    is_fine(outcome) && outcome.back == Some(Stage::Completed)
 }

@@ -25,10 +25,11 @@ use cellctl::ops::{ErrorKind, OpError};
 use cellctl::ports::tenants::Written;
 
 use super::snapshot::{exported, import_into, roomy, tenants};
-use super::tenants::{actor, fleet, provisioned};
+use super::tenants::{fleet, provisioned};
 use super::world::Sim;
 use crate::support::emulator::record;
 use crate::support::map::MapState;
+use crate::support::samples::{self, actor};
 
 /// What a desk is asked to do.
 macro_rules! at_desk {
@@ -39,15 +40,15 @@ macro_rules! at_desk {
     }};
 }
 
-fn acme() -> TenantId {
+pub(super) fn acme() -> TenantId {
     "acme".parse().expect("valid")
 }
 
-fn cell(name: &str) -> CellId {
+pub(super) fn cell(name: &str) -> CellId {
     name.parse().expect("valid")
 }
 
-fn request(to: &str) -> AddRequest {
+pub(super) fn request(to: &str) -> AddRequest {
     let attributes = Attributes { weight: 3, ..Attributes::default() };
     AddRequest { tenant: acme(), attributes, to: Some(cell(to)) }
 }
@@ -63,17 +64,17 @@ fn entry(map: &MapState) -> Entry {
     map.entries[&acme()].clone()
 }
 
-fn table(map: &MapState, in_cell: &str) -> FenceTable {
+pub(super) fn table(map: &MapState, in_cell: &str) -> FenceTable {
     map.loads[&cell(in_cell)].fences().expect("fences")
 }
 
-fn held(epoch: u64, mode: FenceMode) -> Shard {
+pub(super) fn held(epoch: u64, mode: FenceMode) -> Shard {
     let id = MoveId { tenant: acme(), version: 1 };
     Shard::held(epoch, mode, Hold { id, token: 1 })
 }
 
 /// A shift of the tenant's fence in a cell, from what it is.
-fn shift(map: &MapState, in_cell: &str, to: Shard) -> Shift {
+pub(super) fn shift(map: &MapState, in_cell: &str, to: Shard) -> Shift {
     let table = table(map, in_cell);
     let there = map.fences.get(&(table.clone(), acme())).and_then(|shards| shards.get(&0).cloned());
     Shift { table, tenant: acme(), from: vec![(0, there)], to }
@@ -85,7 +86,7 @@ fn cordon(sim: &Sim, name: &str) {
 }
 
 fn stamp() -> Stamp {
-    Stamp { at_ms: 1_000, actor: actor() }
+    samples::stamp(1_000)
 }
 
 fn land(map: &mut MapState, change: Change) {
@@ -95,7 +96,7 @@ fn land(map: &mut MapState, change: Change) {
 /// A step of a move from cell-1 to cell-2.
 type Step = (&'static str, fn(&mut MapState));
 
-fn shut(map: &mut MapState, to: Shard) {
+pub(super) fn shut(map: &mut MapState, to: Shard) {
     let shift = shift(map, "cell-1", to);
     assert!(map.shift(&shift), "{shift:?}");
 }
@@ -119,7 +120,7 @@ fn flip(map: &mut MapState) {
 const STEPS: [Step; 5] = [
     ("reserved", reserve),
     ("guarded", |map| shut(map, held(1, FenceMode::Guarded))),
-    ("sealed", |map| shut(map, Shard { deadline_ms: Some(9), ..held(1, FenceMode::Sealed) })),
+    ("sealed", |map| shut(map, Shard { deadline_ms: Some(i64::MAX), ..held(1, FenceMode::Sealed) })),
     ("flipped", flip),
     ("ended", |map| {
         let change = change::end_move(&entry(map), 2, "move-completed", &stamp());
@@ -128,7 +129,7 @@ const STEPS: [Step; 5] = [
 ];
 
 /// The world after a step, and before the next.
-async fn after(step: &str) -> Sim {
+pub(super) async fn after(step: &str) -> Sim {
     let sim = settled().await;
     let number = STEPS.iter().position(|(name, _)| *name == step).expect("a step");
     for (_, step) in &STEPS[..=number] {
@@ -137,21 +138,21 @@ async fn after(step: &str) -> Sim {
     sim
 }
 
-async fn run(sim: &Sim, repair: bool) -> Report {
+pub(super) async fn run(sim: &Sim, repair: bool) -> Report {
     let actor = actor();
-    verify(&sim.world(), &fleet(), repair.then_some(&actor)).await.expect("a report")
+    verify(&sim.world(), sim, &fleet(), repair.then_some(&actor)).await.expect("a report")
 }
 
-fn codes(report: &Report) -> Vec<&'static str> {
+pub(super) fn codes(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|told| told.finding.code()).collect()
 }
 
-fn content(sim: &Sim) -> String {
+pub(super) fn content(sim: &Sim) -> String {
     sim.with_map(|map| format!("{map:?}"))
 }
 
 /// Long enough for whatever is not finished to count as left behind.
-async fn long() {
+pub(super) async fn long() {
     tokio::time::sleep(Duration::from_millis(STUCK_AFTER_MS.unsigned_abs())).await;
 }
 

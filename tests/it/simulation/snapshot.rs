@@ -6,7 +6,6 @@
 use std::io::Cursor;
 use std::time::Duration;
 
-use cellctl::domain::audit::Stamp;
 use cellctl::domain::fleet::Fleet;
 use cellctl::domain::ids::TenantId;
 use cellctl::domain::record::CellState;
@@ -26,9 +25,10 @@ use cellctl::ops::{ErrorKind, OpError};
 use cellctl::ports::tenants::Written;
 use tokio::sync::watch;
 
-use super::tenants::{actor, check_always, check_settled, fleet, provisioned};
+use super::tenants::{check_always, check_settled, fleet, provisioned};
 use super::until_crash;
 use super::world::{Fault, Sim};
+use crate::support::samples::{actor, stamp};
 
 /// A snapshot in memory.
 type Memory = Snapshot<Cursor<Vec<u8>>>;
@@ -350,7 +350,7 @@ async fn a_batch_whose_answer_was_lost_is_finished_although_somebody_was_at_it()
         let beta = sim_entry(&sim, "beta");
         let table = sim.with_map(|map| map.loads[&beta.cell].fences().expect("a table"));
         assert!(sim.with_map(|map| map.put_fence(&change::open(table, &beta))));
-        let opened = change::opened(&beta, &Stamp { at_ms: 1, actor: actor() });
+        let opened = change::opened(&beta, &stamp(1));
         assert_eq!(sim.with_map(|map| map.write(&[opened])), Written::Done);
     };
     let (done, ()) = tokio::join!(restore(&struck, &bytes), somebody);
@@ -368,7 +368,7 @@ fn sim_entry(sim: &Sim, tenant: &str) -> Entry {
 
 /// The entry of a tenant whose removal has begun.
 fn begun(entry: &Entry) -> Entry {
-    change::begin_removal(entry, 0, &Stamp { at_ms: 1, actor: actor() }).after
+    change::begin_removal(entry, 0, &stamp(1)).after
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,10 +17,11 @@ use cellctl::ops::map::verify::{FINDINGS_TOLD_MAX, Outcome, Report, verify};
 use cellctl::ops::tenants::Desk;
 use cellctl::ops::tenants::add::AddRequest;
 
-use super::tenants::{actor, fleet, provisioned};
+use super::tenants::{fleet, provisioned};
 use super::until_crash;
 use super::world::{Fault, Sim};
 use crate::support::map::MapState;
+use crate::support::samples::actor;
 
 fn tenant(name: &str) -> TenantId {
     name.parse().expect("valid")
@@ -67,7 +68,7 @@ async fn orderly() -> Sim {
 
 async fn run_with(sim: &Sim, fleet: &Fleet, repair: bool) -> Report {
     let actor = actor();
-    verify(&sim.world(), fleet, repair.then_some(&actor)).await.expect("a report")
+    verify(&sim.world(), sim, fleet, repair.then_some(&actor)).await.expect("a report")
 }
 
 async fn run(sim: &Sim, repair: bool) -> Report {
@@ -403,7 +404,7 @@ async fn a_repair_may_lose_any_answer_or_die_at_any_call() {
             sim.with_map(spoil);
             let struck = sim.with_fault(nth, fault);
             let (world, fleet, actor) = (struck.world(), fleet(), actor());
-            let _ = until_crash(&struck, verify(&world, &fleet, Some(&actor))).await;
+            let _ = until_crash(&struck, verify(&world, &struck, &fleet, Some(&actor))).await;
             let again = run(&sim.healthy(), true).await;
             assert_eq!(again.exit_code(), 0, "{nth} {fault:?}: {again:?}");
             let clean = run(&sim.healthy(), false).await;

@@ -15,6 +15,7 @@ mod writers;
 
 pub(crate) use cells::{BYSTANDER, Cells, TENANT};
 pub(crate) use check::Verdict;
+pub(crate) use history::History;
 pub(crate) use items::{Item, Key};
 pub(crate) use requests::{NOTES, fence_key};
 pub(crate) use writers::{Stopped, Writers};

@@ -9,6 +9,7 @@
 mod aws;
 pub(crate) mod movable;
 mod proxy;
+pub(crate) mod rollouts;
 mod run;
 mod shop;
 mod tables;
@@ -21,7 +22,7 @@ use tokio::sync::OnceCell;
 pub(crate) use proxy::{Proxy, Seen, When};
 pub(crate) use run::{Output, Running};
 pub(crate) use shop::{Shop, small_cell};
-pub(crate) use tables::{Tables, actor, cell_record, record};
+pub(crate) use tables::{Tables, cell_record, record};
 
 /// The Region of every test.
 pub(crate) const REGION: &str = "eu-central-1";

@@ -144,7 +144,7 @@ fn role(name: &str, role: KeyType) -> KeySchemaElement {
 pub(crate) fn guard(table: &FenceTable) -> Guard {
     let hold = Hold { id: "acme:7".parse().expect("valid"), token: 3 << 20 };
     let tenant = "acme".parse().expect("valid");
-    Guard { table: table.clone(), tenant, epoch: 4, mode: FenceMode::Incoming, hold }
+    Guard { table: table.clone(), tenant, shard: 0, epoch: 4, mode: FenceMode::Incoming, hold }
 }
 
 /// The key of the tables that are made here.

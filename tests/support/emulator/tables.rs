@@ -13,7 +13,7 @@ use cellctl::aws::call::Caller;
 use cellctl::aws::clients::{Clients, Target};
 use cellctl::aws::control::ControlTable;
 use cellctl::aws::tenants::TenantTables;
-use cellctl::domain::audit::{Actor, Deed, Sealed, Stamp, Subject};
+use cellctl::domain::audit::{Deed, Sealed, Subject};
 use cellctl::domain::fleet::{Place, control_table};
 use cellctl::domain::ids::Digest;
 use cellctl::domain::lock::Lease;
@@ -27,6 +27,7 @@ use serde_json::Value as Json;
 use super::aws::Aws;
 use super::proxy::Proxy;
 use super::{REGION, endpoint};
+use crate::support::samples;
 
 /// The access key that a local run of the program uses.
 pub(super) const LOCAL_KEY: &str = "test";
@@ -115,10 +116,6 @@ impl Tables {
 }
 
 /// Who writes.
-pub(crate) fn actor() -> Actor {
-    Actor { identity: "arn:aws:iam::111122223333:user/ann".to_owned(), user: "ann@bench".to_owned(), ci_url: None }
-}
-
 /// The record of a cell, with fences or without.
 pub(crate) fn record(cell: &str, fences: Option<&FenceTable>) -> CellRecord {
     CellRecord {
@@ -153,7 +150,7 @@ fn applied(fences: Option<&FenceTable>) -> Applied {
 pub(crate) fn cell_record(cell: &str) -> (CellRecord, Sealed) {
     let record = record(cell, None);
     let deed = Deed { action: "applied".to_owned(), from: Json::Null, to: Json::Null };
-    let stamp = Stamp { at_ms: 1_700_000_000_000, actor: actor() };
+    let stamp = samples::stamp(1_700_000_000_000);
     let audit = Sealed::next(Subject::Cell(record.cell.clone()), None, &stamp, deed);
     (record, audit)
 }

@@ -190,7 +190,8 @@ impl State {
     fn want(&mut self, cell: usize) -> Wanted {
         let table = self.rng.usize(..self.drawn.tables.len());
         let kind = self.drawn.tables[table];
-        let (passes, name) = (matches!(kind, Kind::Index | Kind::Attribute), self.rng.usize(..self.drawn.keys));
+        let by_attribute = matches!(kind, Kind::Index | Kind::Attribute) && !self.drawn.rollback;
+        let (passes, name) = (by_attribute, self.rng.usize(..self.drawn.keys));
         let value = self.rng.u64(1_000..1_000_000);
         let of = &self.tables[cell][table];
         let key = key_of(of, NAME, &format!("k{name}"));

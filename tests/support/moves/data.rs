@@ -89,7 +89,7 @@ impl State {
         if items.is_empty() || items.len() > BULK_MAX || keys.len() != items.len() || keys.contains(&None) {
             self.violate(format!("a bulk request that AWS refuses: {items:?}"));
         }
-        if cell == 0 || self.is_writable(cell) {
+        if (cell == 0 && !self.drawn.rollback) || self.is_writable(cell) {
             self.violate(format!("a bulk request in cell {cell}, which serves"));
         }
         self.counts.deed("bulk requests");
@@ -117,7 +117,7 @@ impl State {
         }
         self.check_form(guard, writes)?;
         let cell = self.cell_of(&guard.table)?;
-        let holds = self.fences[cell].shards.get(&0).is_some_and(|shard| {
+        let holds = self.fences[cell].shards.get(&guard.shard).is_some_and(|shard| {
             (shard.epoch, shard.mode, shard.hold.as_ref()) == (guard.epoch, guard.mode, Some(&guard.hold))
         });
         if !holds {
@@ -169,7 +169,7 @@ impl State {
 
 fn digest_of(guard: &Guard, writes: &[Write]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (guard.epoch, guard.mode, guard.hold.token).hash(&mut hasher);
+    (guard.shard, guard.epoch, guard.mode, guard.hold.token).hash(&mut hasher);
     for write in writes {
         match write {
             Write::Put { table, item, key } => (table, Some(item), key).hash(&mut hasher),

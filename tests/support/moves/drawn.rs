@@ -83,6 +83,8 @@ pub(crate) struct Drawn {
     pub(crate) wish: Wish,
     /// Whether the cutover waits for a word.
     pub(crate) hold_cutover: bool,
+    /// Whether the tenant goes back to where it came from, once it has gone.
+    pub(crate) rollback: bool,
     /// What goes wrong.
     pub(crate) faults: Faults,
     /// For how long a writer acts on what it has read, in milliseconds.
@@ -116,10 +118,17 @@ impl Drawn {
             outage: rng.u8(..12) == 0,
             wish: wishes[rng.usize(..wishes.len())],
             hold_cutover: rng.u8(..10) == 0,
+            rollback: false,
             faults,
             lease_ms: [200, 5_000][rng.usize(..2)],
             request_ms: [100, 5_000][rng.usize(..2)],
         }
+    }
+
+    /// The schedule of a seed, with a way back. Writers go on for longer; nobody else's items change hands.
+    pub(crate) fn back(seed: u64) -> Self {
+        let of = Self::of(seed);
+        Self { rollback: true, messages: 0, wish: Wish::Nothing, writes: of.writes * 3, ..of }
     }
 
     /// A plain move of this level: nothing goes wrong but what is asked for.

@@ -4,6 +4,7 @@
 //! of a mover passes one gate, which decides what goes wrong; nothing depends on anything but the seed.
 
 pub(crate) mod actors;
+pub(crate) mod back;
 pub(crate) mod clock;
 pub(crate) mod consumers;
 pub(crate) mod control;

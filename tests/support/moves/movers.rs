@@ -15,9 +15,9 @@ use super::scene::actor;
 use super::state::{Sim, State};
 
 /// Most runs of a move: after so many without faults it must be over.
-const RUNS_MAX: u32 = 60;
+pub(crate) const RUNS_MAX: u32 = 60;
 /// After so many runs nothing goes wrong any more.
-const FAULTY_RUNS_MAX: u32 = 25;
+pub(crate) const FAULTY_RUNS_MAX: u32 = 25;
 /// More than a day, in milliseconds: records of the streams are gone then.
 const OUTAGE_MS: u64 = 26 * 3_600_000;
 
@@ -76,8 +76,18 @@ async fn once(sim: &Arc<Sim>, task: &Task, number: u32) -> Option<Result<Ended, 
 impl State {
     /// How the move stands by its journal.
     pub(crate) fn folded(&mut self) -> Option<Move> {
-        let id: MoveId = self.names.id.clone();
-        Move::fold(&self.kept(&id).journal.clone()).ok().flatten()
+        let id = self.names.id.clone();
+        self.folded_as(&id)
+    }
+
+    /// How the move back stands, where there is one.
+    pub(crate) fn folded_back(&mut self) -> Option<Move> {
+        let id = self.back.clone()?;
+        self.folded_as(&id)
+    }
+
+    fn folded_as(&mut self, id: &MoveId) -> Option<Move> {
+        Move::fold(&self.kept(id).journal.clone()).ok().flatten()
     }
 
     fn stands(&mut self) -> String {
@@ -87,9 +97,14 @@ impl State {
         )
     }
 
-    fn look_over(&mut self) -> bool {
-        self.wish.over = self.wish.over || self.folded().is_some_and(|state| state.stage.is_over());
-        self.wish.over
+    /// Whether the move is over. The schedule goes on until the tenant is back, where it goes back.
+    pub(crate) fn look_over(&mut self) -> bool {
+        let stage = self.folded().map(|state| state.stage);
+        let there = stage.is_some_and(Stage::is_over);
+        let goes_back = self.drawn.rollback && stage != Some(Stage::Aborted);
+        let back = !goes_back || self.folded_back().is_some_and(|state| state.stage.is_over());
+        self.wish.over = self.wish.over || (there && back);
+        self.wish.over || there
     }
 
     /// From now on nothing goes wrong.
@@ -101,7 +116,8 @@ impl State {
 
     /// The cell that must serve the tenant, by how the move has ended.
     pub(crate) fn must_serve(&mut self) -> usize {
-        usize::from(self.folded().is_some_and(|state| state.stage == Stage::Completed))
+        let is_done = |state: Option<Move>| state.is_some_and(|state| state.stage == Stage::Completed);
+        usize::from(is_done(self.folded()) && !is_done(self.folded_back()))
     }
 
     fn note_end(&mut self, outcome: Option<&Result<Ended, OpError>>) {
@@ -114,8 +130,8 @@ impl State {
         match outcome {
             Some(Ok(Ended::Stuck { trouble })) => {
                 self.counts.deed("stuck");
-                let code = trouble.code.clone();
-                self.stuck(&code, &trouble.why.clone());
+                let id = self.names.id.clone();
+                self.stuck(&id, &trouble.code, &trouble.why);
             }
             Some(Ok(Ended::Paused)) => self.counts.deed("paused"),
             Some(Ok(Ended::Completed { .. })) => self.counts.deed("said to be completed"),
@@ -128,11 +144,10 @@ impl State {
     }
 
     /// What a move may be stuck with in a world where writers keep to their fences and tables stay.
-    fn stuck(&mut self, code: &str, why: &str) {
+    pub(crate) fn stuck(&mut self, id: &MoveId, code: &str, why: &str) {
         if code == "cutover-too-slow" {
             // As the hint says.
-            let id = self.names.id.clone();
-            let orders = &mut self.kept(&id).orders;
+            let orders = &mut self.kept(id).orders;
             orders.version += 1;
             orders.abort = Some("it takes too long".to_owned());
         } else {
@@ -141,7 +156,7 @@ impl State {
     }
 
     /// How long it takes until somebody runs the move again.
-    fn rest_after(&mut self, outcome: Option<&Result<Ended, OpError>>) -> u64 {
+    pub(crate) fn rest_after(&mut self, outcome: Option<&Result<Ended, OpError>>) -> u64 {
         match outcome {
             None if self.drawn.outage && self.rng.bool() => {
                 self.counts.deed("outages of more than a day");

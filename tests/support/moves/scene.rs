@@ -114,10 +114,12 @@ pub(crate) fn scene(drawn: &Drawn, strike: Option<(u64, Strike)>, verbose: bool)
         dead: BTreeSet::new(),
         busy: 0,
         wish: Wished::default(),
+        back: None,
     };
     fill(&mut state);
     let plan = plan(drawn, &state, id, entry.epoch, &places);
-    Scene { state, fleet: fleet(&places), plan }
+    let fleet = fleet(&places, &state.tables[0]);
+    Scene { state, fleet, plan }
 }
 
 fn names(drawn: &Drawn, places: &[Place; 2], id: MoveId) -> Names {
@@ -154,6 +156,7 @@ fn map(drawn: &Drawn, epoch_floor: u64) -> MapState {
             weight: 0,
             writes: 0,
             audit: None,
+            changing: None,
         };
         map.loads.insert(load.cell.clone(), load);
     }
@@ -263,10 +266,34 @@ fn fill(state: &mut State) {
     }
 }
 
-fn fleet(places: &[Place; 2]) -> Fleet {
+/// A table of a cell's definition.
+fn defined(table: &Table) -> serde_json::Value {
+    let key = &table.shape.key;
+    let tenant = match &table.find {
+        Find::PartitionKey => json!({ "by": "partitionKey" }),
+        Find::Prefix { separator } => json!({ "by": "prefix", "separator": separator }),
+        Find::Index { index, .. } => json!({ "by": "index", "index": index }),
+        Find::Attribute { attribute } => json!({ "by": "attribute", "attribute": attribute }),
+    };
+    let mut defined = json!({ "partitionKey": key.partition.name, "tenant": tenant });
+    if let Some(sort) = &key.sort {
+        defined["sortKey"] = json!(sort.name);
+    }
+    if let Find::Index { index, attribute } = &table.find {
+        defined["indexes"] = json!({ index: { "partitionKey": attribute } });
+    }
+    defined
+}
+
+fn fleet(places: &[Place; 2], tables: &[Table]) -> Fleet {
+    let tables: serde_json::Map<_, _> =
+        tables.iter().enumerate().map(|(n, one)| (format!("t{n}"), defined(one))).collect();
     let cell = |number: usize| {
-        let spec = json!({ "type": "shared", "capacity": { "tenants": 5, "weight": 50 } });
-        let spec: CellSpec = serde_json::from_value(spec).unwrap_or_else(|_| unreachable!("a cell"));
+        let spec = json!({
+            "type": "shared", "capacity": { "tenants": 5, "weight": 50 }, "tables": &tables,
+            "queues": { "jobs": { "tenant": { "attribute": "tenant" } } },
+        });
+        let spec: CellSpec = serde_json::from_value(spec).unwrap_or_else(|error| unreachable!("a cell: {error}"));
         Cell {
             id: valid(CELLS[number]),
             labels: BTreeMap::new(),
@@ -316,7 +343,7 @@ fn plan(drawn: &Drawn, state: &State, id: MoveId, epoch: u64, places: &[Place; 2
         hold_cutover: drawn.hold_cutover,
         lease_ms: drawn.lease_ms,
         request_ms: drawn.request_ms,
-        soak_ms: if drawn.messages > 0 { 180_000 } else { 0 },
+        soak_ms: if drawn.messages > 0 || drawn.rollback { 180_000 } else { 0 },
         ..Options::default()
     };
     Plan {
@@ -330,5 +357,6 @@ fn plan(drawn: &Drawn, state: &State, id: MoveId, epoch: u64, places: &[Place; 2
         options,
         one_place: drawn.one_place,
         at_ms: START_MS,
+        volume: None,
     }
 }

@@ -9,6 +9,7 @@ use cellctl::domain::moves::machine::Stage;
 use cellctl::domain::tenant::EntryState;
 
 use super::actors::{expiry, person, writer};
+use super::back::returner;
 use super::consumers::{consumer, producer};
 use super::counts::Counts;
 use super::drawn::{Drawn, Wish};
@@ -26,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) digest: u64,
     /// How the move ended.
     pub(crate) stage: Option<Stage>,
+    /// How the move back ended, where there was one.
+    pub(crate) back: Option<Stage>,
     /// Counts.
     pub(crate) counts: Counts,
     /// What happened, line by line, where it was asked for.
@@ -68,6 +71,9 @@ async fn play(drawn: &Drawn, strike: Option<(u64, Strike)>, verbose: bool) -> Ou
     if drawn.second {
         movers.push(tokio::task::spawn_local(mover(Arc::clone(&sim), Arc::clone(&task), 1)));
     }
+    if drawn.rollback {
+        movers.push(tokio::task::spawn_local(returner(Arc::clone(&sim), Arc::clone(&task))));
+    }
     for task in movers.into_iter().chain(actors) {
         if let Err(error) = task.await {
             sim.with(|state| {
@@ -94,6 +100,7 @@ fn end(sim: &Sim, task: &Task) -> Outcome {
             broken: state.truth.broken.clone(),
             digest: state.trace.digest,
             stage,
+            back: state.folded_back().map(|folded| folded.stage),
             counts: state.counts.clone(),
             lines: state.trace.lines.clone().unwrap_or_default(),
         }

@@ -58,6 +58,7 @@ pub(crate) struct State {
     /// Actors of the application that are not done yet.
     pub(crate) busy: usize,
     pub(crate) wish: Wished,
+    pub(crate) back: Back,
 }
 
 /// What the person does, as far as movers can see.
@@ -66,6 +67,9 @@ pub(crate) struct Wished {
     /// Whether the move is over.
     pub(crate) over: bool,
 }
+
+/// The move by which the tenant goes back, once there is one.
+pub(crate) type Back = Option<cellctl::domain::moves::MoveId>;
 
 /// The world, shared by all who act in it.
 pub(crate) struct Sim {

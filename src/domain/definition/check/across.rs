@@ -1,11 +1,12 @@
-//! What only shows when the files are seen together: a fleet or a cell described twice, cells whose atoms would meet, and
-//! sets of Regions without a cell.
+//! What only shows when the files are seen together: a fleet or a cell described twice, cells whose atoms would meet,
+//! sets of Regions without a cell, and waves that do not fit the cells.
 //!
 //! Constraint kept: the trees of the files are gone by now, so findings stand at the cell's name.
 
 use super::super::CellSpec;
 use super::{NamedCell, NamedFleet};
 use crate::domain::finding::Finding;
+use crate::domain::fleet::Cell;
 
 /// Finds a fleet described by `fleet.yaml` and `fleet.yml` at once.
 pub(super) fn fleets(fleets: &[NamedFleet]) -> Vec<Finding> {
@@ -58,6 +59,14 @@ pub(super) fn empty_residencies(fleets: &[NamedFleet], cells: &[NamedCell]) -> V
         let warnings = fleet.residency.iter().filter(|(name, _)| is_empty(fleet, name));
         warnings.map(|(_, warning)| warning.clone()).collect::<Vec<_>>()
     };
+    fleets.iter().flat_map(of_fleet).collect()
+}
+
+/// Finds where waves and cells do not fit. Warnings: only a rollout is refused for it, and a fleet that has just lost its last
+/// canary cell must still be operable.
+pub(super) fn waves(fleets: &[NamedFleet], cells: &[NamedCell]) -> Vec<Finding> {
+    let cells: Vec<(&Cell, u64)> = cells.iter().filter_map(|named| Some((named.cell.as_ref()?, 0))).collect();
+    let of_fleet = |fleet: &NamedFleet| fleet.waves.findings(&cells, &fleet.definition.spec.rollout);
     fleets.iter().flat_map(of_fleet).collect()
 }
 

@@ -7,9 +7,11 @@
 mod across;
 mod fleet;
 mod functions;
+mod gates;
 mod names;
 mod place;
 mod queues;
+mod rollout;
 mod tables;
 mod tenants;
 mod values;
@@ -59,6 +61,8 @@ struct NamedFleet {
     file: String,
     /// For each residency a warning at its place, of use only where no cell is in its Regions.
     residency: Vec<(String, Finding)>,
+    /// Where its waves stand.
+    waves: rollout::Places,
 }
 
 /// A cell with the place of its name, for findings across files.
@@ -110,8 +114,10 @@ pub fn examine(file: &SourceFile, settings: Settings<'_>) -> Examined {
     let content = match kind {
         DefinitionKind::Fleet => typed::<FleetFile>(kind, root, value, &mut report).map(|definition| {
             fleet::check(&definition, &mut report);
+            rollout::check(&definition.spec.rollout, &mut report);
             let residency = fleet::residency_places(&definition, file, &report);
-            Content::Fleet(Box::new(NamedFleet { definition, file: file.path.clone(), residency }))
+            let waves = rollout::Places::of(&definition.spec.rollout, file, &report);
+            Content::Fleet(Box::new(NamedFleet { definition, file: file.path.clone(), residency, waves }))
         }),
         DefinitionKind::Cell => typed::<CellFile>(kind, root, value, &mut report)
             .map(|definition| Content::Cell(Box::new(cell(definition, file, settings, &mut report)))),
@@ -140,6 +146,9 @@ pub fn assemble(examined: Vec<Examined>) -> Result<Checked, Vec<Finding>> {
     findings.extend(across::duplicates(&cells));
     findings.extend(across::overlaps(&cells));
     findings.extend(across::empty_residencies(&fleets, &cells));
+    if !findings.iter().any(|f| f.severity == Severity::Error) {
+        findings.extend(across::waves(&fleets, &cells));
+    }
     findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     if findings.iter().any(|f| f.severity == Severity::Error) {
         return Err(findings);

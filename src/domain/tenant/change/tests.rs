@@ -5,24 +5,14 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::domain::audit::Actor;
 use crate::domain::record::CellState;
+use crate::domain::rollout::RolloutId;
 
 fn stamp(at_ms: i64) -> Stamp {
     Stamp { at_ms, actor: Actor { identity: "arn".to_owned(), user: "ann".to_owned(), ci_url: None } }
 }
 
 fn load(cell: &str) -> CellLoad {
-    CellLoad {
-        cell: cell.parse().expect("valid"),
-        state: CellState::Active,
-        place: Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None },
-        cell_type: None,
-        fence_table: None,
-        fence_shards: 1,
-        tenants: 0,
-        weight: 0,
-        writes: 0,
-        audit: None,
-    }
+    CellLoad::sample(cell.parse().expect("valid"))
 }
 
 fn target(cell: &str) -> Target {
@@ -47,6 +37,41 @@ fn moved(aborted_at: Option<u64>) -> Vec<Change> {
         all.extend([cut.clone(), end_move(&cut.after, 8, "move-completed", &stamp(4))]);
     }
     all
+}
+
+#[test]
+fn a_move_begins_where_no_rollout_changes_a_cell_and_ends_anywhere() {
+    for change in moved(None).iter().chain(&moved(Some(7))) {
+        let at_rest: Vec<&str> = change.at_rest.iter().map(CellId::as_str).collect();
+        let begins = change.record.record.action == "move-begun";
+        assert_eq!(at_rest, if begins { vec!["cell-2", "cell-1"] } else { vec![] });
+        // The source is looked at beside the entry and its record; the target's counters change anyway.
+        assert_eq!(change.items(), if begins { 3 } else { 2 });
+    }
+}
+
+#[test]
+fn a_change_fits_a_cell_that_is_as_it_was_seen_and_has_room() {
+    let change = added().load.expect("room");
+    let as_seen = load("cell-1");
+    assert!(change.fits(&as_seen));
+    assert!(change.fits(&CellLoad { tenants: 8, changing: Some(RolloutId(1)), ..as_seen.clone() }));
+    let elsewhere = Place { region: "us-east-1".parse().expect("valid"), ..as_seen.place.clone() };
+    for other in [
+        CellLoad { tenants: 9, ..as_seen.clone() },
+        CellLoad { state: CellState::Cordoned, ..as_seen.clone() },
+        CellLoad { place: elsewhere, ..as_seen.clone() },
+        CellLoad { fence_table: Some("fences".to_owned()), ..as_seen.clone() },
+    ] {
+        assert!(!change.fits(&other), "{other:?}");
+    }
+    let light = |weight| Limits { tenants: 9, weight: Some(weight) };
+    let grow = LoadChange { tenants: 0, guard: LoadGuard::Grow(light(5)), ..change.clone() };
+    assert!(
+        grow.fits(&CellLoad { weight: 1, ..as_seen.clone() }) && !grow.fits(&CellLoad { weight: 2, ..as_seen.clone() })
+    );
+    let free = LoadChange { guard: LoadGuard::Free, ..change };
+    assert!(free.fits(&CellLoad { state: CellState::Deleted, tenants: 99, ..as_seen }));
 }
 
 /// Room by cell after all changes: tenants and weight.

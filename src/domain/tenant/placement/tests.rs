@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::{Candidate, Wish};
 use crate::domain::fleet::{Cell, Place};
 use crate::domain::ids::{CellId, Region, TenantId};
-use crate::domain::record::CellState;
 use crate::domain::tenant::Attributes;
 use crate::domain::tenant::load::CellLoad;
 
@@ -44,18 +43,7 @@ fn cell(id: &str, spec: Value) -> Cell {
 
 /// The load of an active cell in eu-central-1.
 fn load(id: &CellId, tenants: i64, weight: i64) -> CellLoad {
-    CellLoad {
-        cell: id.clone(),
-        state: CellState::Active,
-        place: place("eu-central-1"),
-        cell_type: None,
-        fence_table: None,
-        fence_shards: 1,
-        tenants,
-        weight,
-        writes: 0,
-        audit: None,
-    }
+    CellLoad { tenants, weight, ..CellLoad::sample(id.clone()) }
 }
 
 /// An active cell with these tenants and their weight.

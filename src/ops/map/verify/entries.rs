@@ -8,7 +8,7 @@ use futures_util::stream;
 use crate::domain::ids::{CellId, TenantId};
 use crate::domain::record::CellState;
 use crate::domain::tenant::Entry;
-use crate::domain::tenant::fence::{Fence, FenceTable};
+use crate::domain::tenant::fence::{FenceTable, Shards};
 use crate::domain::tenant::load::CellLoad;
 use crate::domain::tenant::verify::{Finding, Seat, examine, is_under_way};
 use crate::ops::OpError;
@@ -74,10 +74,10 @@ impl Inspector<'_> {
         let fences = self.fences_of(entries, scan).await?;
         let now_ms = self.world.clock.now_ms();
         scan.report.under_way += entries.iter().filter(|entry| is_under_way(entry, now_ms)).count() as u64;
-        let nowhere = Seat { load: None, candidate: None };
+        let (nowhere, none) = (Seat { load: None, candidate: None }, Shards::new());
         let is_suspect = |entry: &&Entry| {
             let seat = scan.seats.get(&entry.cell).unwrap_or(&nowhere);
-            let fence = scan.looked_at(&entry.cell).then(|| fences.get(&entry.tenant));
+            let fence = scan.looked_at(&entry.cell).then(|| fences.get(&entry.tenant).unwrap_or(&none));
             !examine(entry, self.fleet, seat, fence, now_ms).is_empty()
         };
         let suspects: Vec<&Entry> = entries.iter().filter(is_suspect).collect();
@@ -89,14 +89,16 @@ impl Inspector<'_> {
     }
 
     /// The fences of some entries in their cells, by tenant.
-    async fn fences_of(&self, entries: &[Entry], scan: &mut Scan<'_>) -> Result<BTreeMap<TenantId, Fence>, OpError> {
-        let mut wanted: BTreeMap<&CellId, (FenceTable, Vec<TenantId>)> = BTreeMap::new();
+    async fn fences_of(&self, entries: &[Entry], scan: &mut Scan<'_>) -> Result<BTreeMap<TenantId, Shards>, OpError> {
+        let mut wanted: BTreeMap<&CellId, (FenceTable, u8, Vec<TenantId>)> = BTreeMap::new();
         for entry in entries.iter().filter(|entry| entry.is_present() && scan.looked_at(&entry.cell)) {
-            let Some(table) = scan.cells.loads.get(&entry.cell).and_then(CellLoad::fences) else { continue };
-            wanted.entry(&entry.cell).or_insert_with(|| (table, Vec::new())).1.push(entry.tenant.clone());
+            let Some(load) = scan.cells.loads.get(&entry.cell) else { continue };
+            let Some(table) = load.fences() else { continue };
+            let of_cell = wanted.entry(&entry.cell).or_insert_with(|| (table, load.fence_shards, Vec::new()));
+            of_cell.2.push(entry.tenant.clone());
         }
-        let fetch = |(cell, (table, tenants)): (_, (FenceTable, Vec<TenantId>))| async move {
-            (cell, self.world.fences.fences(&table, &tenants).await)
+        let fetch = |(cell, (table, of, tenants)): (_, (FenceTable, u8, Vec<TenantId>))| async move {
+            (cell, self.world.fences.shards(&table, &tenants, of).await)
         };
         let mut fetched = stream::iter(wanted.into_iter().map(fetch)).buffered(CONCURRENCY);
         let mut found = BTreeMap::new();

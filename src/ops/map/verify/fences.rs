@@ -19,6 +19,8 @@ use super::{CONCURRENCY, Cells, Inspector, Report, Told};
 struct Scanned {
     fences: u64,
     changing: u64,
+    /// The tenant that was looked at last.
+    looked_at: Option<TenantId>,
     told: Vec<Told>,
 }
 
@@ -49,11 +51,20 @@ impl Inspector<'_> {
     /// Scans one table, page by page.
     async fn table(&self, load: &CellLoad, table: &FenceTable) -> Called<Scanned> {
         let mut scanned = Scanned::default();
-        let mut next: Option<String> = None;
+        let (mut next, mut last): (Option<String>, Option<TenantId>) = (None, None);
         loop {
             let page = self.world.fences.page(table, next.as_deref()).await?;
-            scanned.fences += page.fences.len() as u64;
-            for tenant in self.suspects(&load.cell, &page.fences).await? {
+            for (_, fence) in &page.shards {
+                if last.as_ref() != Some(&fence.tenant) {
+                    scanned.fences += 1;
+                    last = Some(fence.tenant.clone());
+                }
+            }
+            // A fence may begin on one page and end on the next.
+            let mut suspects = self.suspects(&load.cell, &page.shards).await?;
+            suspects.retain(|tenant| scanned.looked_at.as_ref() != Some(tenant));
+            scanned.looked_at = suspects.last().cloned().or(scanned.looked_at);
+            for tenant in suspects {
                 match self.look_at_fence(load, table, &tenant).await? {
                     Looked::Judged(_, told) => scanned.told.extend(told),
                     Looked::Changing => scanned.changing += 1,
@@ -67,8 +78,10 @@ impl Inspector<'_> {
     }
 
     /// The tenants whose open fences seem not to belong there.
-    async fn suspects(&self, cell: &CellId, fences: &[Fence]) -> Called<Vec<TenantId>> {
-        let open: Vec<&Fence> = fences.iter().filter(|fence| fence.mode == FenceMode::Open).collect();
+    async fn suspects(&self, cell: &CellId, shards: &[(u8, Fence)]) -> Called<Vec<TenantId>> {
+        let mut open: Vec<&Fence> = shards.iter().map(|(_, fence)| fence).collect();
+        open.retain(|fence| fence.mode == FenceMode::Open);
+        open.dedup_by_key(|fence| &fence.tenant);
         let tenants: Vec<TenantId> = open.iter().map(|fence| fence.tenant.clone()).collect();
         if tenants.is_empty() {
             return Ok(tenants);

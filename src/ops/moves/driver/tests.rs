@@ -1,5 +1,8 @@
 //! What ends a step and what does not, and what a cutover is not begun without.
 
+mod back;
+mod soak;
+
 use std::sync::atomic::AtomicU64;
 
 use super::Driver;

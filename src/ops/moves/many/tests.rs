@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use crate::domain::moves::estimate::Estimate;
 use crate::domain::moves::machine::{Stage, Trouble};
 use crate::domain::moves::samples;
+use crate::ops::moves::carrier::Carrier;
+use crate::ports::moves::Summary;
 
 use super::*;
 
@@ -55,9 +57,9 @@ fn completed(planned: &Planned) -> Run {
     ended(planned, Ended::Completed { receipt: Box::new(samples::receipt()) })
 }
 
-fn summary(tenant: &str, from: &str, to: &str, paused: bool) -> Summary {
+fn listed(tenant: &str, from: &str, to: &str, paused: bool) -> Listed {
     let plan = samples::plan(tenant, from, to);
-    Summary {
+    let summary = Summary {
         id: plan.id,
         source: plan.source.cell,
         target: plan.target.cell,
@@ -66,7 +68,9 @@ fn summary(tenant: &str, from: &str, to: &str, paused: bool) -> Summary {
         paused,
         planned_at_ms: 0,
         at_ms: 0,
-    }
+    };
+    let carrier = Some(Carrier { holder: "ann@desk".to_owned(), since_ms: 0 });
+    Listed { summary, carrier, hint: None }
 }
 
 /// Moves under way, and the most there ever were: in all, and by cell.
@@ -111,7 +115,7 @@ async fn no_more_moves_go_on_than_the_limits_say() {
 #[tokio::test(start_paused = true)]
 async fn a_move_waits_for_those_of_others_and_says_so_once() {
     let mut queue = Queue::new(vec![planned("acme", "a", "b")], Limits { at_once: 4, per_cell: 1 });
-    let other = summary("zeta", "b", "c", false);
+    let other = listed("zeta", "b", "c", false);
     queue.see(std::slice::from_ref(&other));
     let looks = RefCell::new(vec![Some(vec![]), None, Some(vec![other])]);
     let told = RefCell::new(Vec::new());
@@ -126,10 +130,14 @@ async fn a_move_waits_for_those_of_others_and_says_so_once() {
 }
 
 #[test]
-fn a_move_that_is_paused_or_of_this_run_takes_nothing() {
+fn a_move_that_is_paused_or_of_this_run_or_that_nobody_carries_on_takes_nothing() {
     let mut queue = Queue::new(vec![planned("acme", "a", "b")], Limits { at_once: 4, per_cell: 1 });
-    queue.see(&[summary("acme", "a", "b", false), summary("zeta", "a", "b", true)]);
+    let alone = Listed { carrier: None, ..listed("hooli", "a", "b", false) };
+    queue.see(&[listed("acme", "a", "b", false), listed("zeta", "a", "b", true), alone]);
     assert!(queue.next(0).is_some());
+    let mut queue = Queue::new(vec![planned("acme", "a", "b")], Limits { at_once: 4, per_cell: 1 });
+    queue.see(&[listed("hooli", "a", "b", false)]);
+    assert!(queue.next(0).is_none());
 }
 
 #[tokio::test(start_paused = true)]

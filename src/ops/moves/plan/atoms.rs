@@ -6,8 +6,10 @@ use crate::domain::data::find::Find;
 use crate::domain::data::shape::{KeySchema, TableShape};
 use crate::domain::definition::{Table, TableTenant, TenantBy};
 use crate::domain::ids::CellId;
+use crate::domain::moves::fence::Shard;
 use crate::domain::moves::{Plan, QueuePlan, TablePlan};
 use crate::domain::template::logical;
+use crate::domain::tenant::fence::FenceMode;
 use crate::ops::error::OpError;
 use crate::ops::moves::{Mover, Request, SchemaCheck};
 use crate::ports::data::{Segment, Share, TableRef};
@@ -92,8 +94,23 @@ impl Mover<'_> {
         })
     }
 
+    /// Whether what the target holds may stay there, and was asked for.
+    pub(super) async fn is_warm(&self, plan: &Plan, target: &Known<'_>) -> Result<bool, OpError> {
+        Ok(plan.options.warm && self.came_from_there(plan, target).await?)
+    }
+
+    /// Whether the tenant came from the target, and its fence shows that nobody has written there since: it has sent the tenant
+    /// to the source, at the epoch at which that serves it now.
+    async fn came_from_there(&self, plan: &Plan, target: &Known<'_>) -> Result<bool, OpError> {
+        let sent = |shard: &Shard| {
+            shard.mode == FenceMode::Out && shard.epoch == plan.epoch && shard.to.as_ref() == Some(&plan.source.cell)
+        };
+        let shards = self.shards_of(target, plan.tenant()).await?;
+        Ok(!shards.is_empty() && shards.iter().all(sent))
+    }
+
     /// The target must hold nothing of the tenant: what is there already would be taken for a copy.
-    pub(super) async fn refuse_leftovers(&self, plan: &Plan) -> Result<(), OpError> {
+    pub(super) async fn refuse_leftovers(&self, plan: &Plan, target: &Known<'_>) -> Result<(), OpError> {
         for table in &plan.tables {
             let share = Share {
                 table: TableRef { place: plan.target.place.clone(), name: table.target.clone() },
@@ -102,15 +119,8 @@ impl Mover<'_> {
                 tenant: plan.tenant().clone(),
             };
             if self.holds_something(&share).await? {
-                return Err(refused(
-                    format!(
-                        "table {} of cell {} holds items of tenant {} already",
-                        table.target,
-                        plan.target.cell,
-                        plan.tenant()
-                    ),
-                    "see where they come from; what is left of an earlier time must be deleted by hand before the tenant is moved there",
-                ));
+                let came_from_there = self.came_from_there(plan, target).await?;
+                return Err(leftover(plan, &table.target, came_from_there));
             }
         }
         Ok(())
@@ -169,6 +179,25 @@ impl Mover<'_> {
         }
         Ok((plans, warnings))
     }
+}
+
+/// The error of a target that holds something of the tenant.
+fn leftover(plan: &Plan, table: &str, came_from_there: bool) -> OpError {
+    let (tenant, cell) = (plan.tenant(), &plan.target.cell);
+    let message = format!("table {table} of cell {cell} holds items of tenant {tenant} already");
+    if came_from_there {
+        let hint = format!("they were kept there for a move back: `cellctl tenant move {tenant} --rollback`");
+        return refused(message, &hint);
+    }
+    let why = if plan.options.back_of.is_some() {
+        ", and its fence does not show that nobody has written them since the tenant left"
+    } else {
+        ""
+    };
+    refused(
+        format!("{message}{why}"),
+        "see where they come from; what is left of an earlier time must be deleted by hand before the tenant is moved there",
+    )
 }
 
 fn queue_plan(name: &str, attribute: &str, fifo: bool, source: &Known<'_>, target: &Known<'_>) -> QueuePlan {

@@ -1,5 +1,6 @@
 //! No key is lost, whatever fails.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -214,5 +215,21 @@ async fn large_items_are_written_before_more_are_read() {
         }
         assert_eq!(round(&context, &dirty).await.expect("no failure"), 70);
         assert_eq!(stage.lock().calls, expected, "items of {bytes} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn transactions_that_are_under_way_check_different_shards_and_use_them_all() {
+    for shards in [1, 4] {
+        let mut stage = Stage::new().await;
+        stage.plan.target.shards = shards;
+        let context = stage.context();
+        let dirty = Dirty::default();
+        (0..800).for_each(|number| _ = dirty.mark(0, key(number)));
+        assert_eq!(round(&context, &dirty).await.expect("no failure"), 800);
+        let together = stage.lock().guarded_together.clone();
+        let is_apart = |under_way: &Vec<u8>| under_way.iter().collect::<BTreeSet<_>>().len() == under_way.len();
+        assert!(together.len() >= 8 && together.iter().all(is_apart), "{together:?}");
+        assert_eq!(together.iter().map(Vec::len).max(), Some(usize::from(shards)), "{together:?}");
     }
 }

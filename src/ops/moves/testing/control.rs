@@ -140,10 +140,15 @@ impl TenantMap for World {
     async fn seen_loads(&self) -> Called<SeenLoads> {
         Err(error(CallErrorKind::Other))
     }
-    async fn load(&self, _: &CellId) -> Called<Option<CellLoad>> {
-        Ok(None)
+    async fn load(&self, cell: &CellId) -> Called<Option<CellLoad>> {
+        Ok(self.lock().loads.get(cell).cloned())
     }
     async fn write(&self, changes: &[MapChange]) -> Called<Written> {
+        let at_rest = changes.iter().flat_map(|change| &change.at_rest);
+        let marked = |cell: &&CellId| self.lock().loads.get(*cell).is_some_and(|load| load.changing.is_some());
+        if let Some(cell) = at_rest.filter(marked).next() {
+            return Ok(Written::CellChanging(cell.clone()));
+        }
         self.lock().entry = changes.last().map(|change| change.after.clone());
         Ok(Written::Done)
     }

@@ -52,7 +52,7 @@ impl Desk<'_> {
         while !batch.changes.is_empty() {
             let refused = match self.world.map.write(&batch.changes).await {
                 Ok(Written::Done) => break,
-                Ok(Written::CellRefused(_)) => {
+                Ok(Written::CellRefused(_) | Written::CellChanging(_)) => {
                     again.extend(batch.rows);
                     return Ok(Settled { again, cell_refused: true, ..Settled::default() });
                 }
