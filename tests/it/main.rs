@@ -16,6 +16,8 @@ mod emulator;
 #[cfg(test)]
 mod excerpts;
 #[cfg(test)]
+mod github;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod model;

@@ -1,6 +1,7 @@
 //! Rollouts, as people read them.
 
 pub mod ended;
+pub mod github;
 pub mod html;
 pub mod list;
 pub(super) mod live;
