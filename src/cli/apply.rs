@@ -43,6 +43,9 @@ pub struct HowArgs {
     /// Failed cells after which nothing new is begun [default: that of fleet.yaml, else 0].
     #[arg(long, value_name = "N")]
     max_failures: Option<usize>,
+    /// Change cells although a rollout is open: they get what its waves and gates hold back.
+    #[arg(long)]
+    during_rollout: bool,
 }
 
 fn concurrency(text: &str) -> Result<Concurrency, String> {
@@ -63,7 +66,7 @@ impl HowArgs {
             bucket_prefix: bucket_prefix(fleet.name.as_str()),
             claim,
             stop: session.interrupt.graceful(),
-            during_rollout: false,
+            during_rollout: self.during_rollout,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::local::{self, InstanceName, LocalSettings, Status};
 use crate::ops::lease::Claim;
 use crate::ops::moves::MoveWorld;
 use crate::ops::plan::Request;
+use crate::ops::rollout::RolloutWorld;
 use crate::ops::{ErrorKind, OpError, Reporter, World};
 use crate::output::{findings, progress};
 use crate::wire;
@@ -75,9 +76,9 @@ pub fn load_from(fleet: Fleet, dir: &Path) -> Result<Loaded, OpError> {
     Ok(Loaded { fleet, packager, code, renderer })
 }
 
-/// Code paths start at the directory that holds the templates directory.
-fn code_root(templates: &Path) -> &Path {
-    templates.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Paths of code, and of commands, start at the directory that holds the directory of the templates, or of the cells.
+fn code_root(folder: &Path) -> &Path {
+    folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// A local endpoint has one account, whatever the definitions name.
@@ -215,6 +216,19 @@ pub async fn world(session: &Session, fleet: &Fleet, packager: Option<Arc<Packag
 pub async fn move_world(session: &Session, fleet: &Fleet, reporter: Arc<dyn Reporter>) -> Result<MoveWorld, OpError> {
     let endpoint = if session.global.local { Some(local_endpoint(session).await?) } else { None };
     Ok(wire::move_world(endpoint, fleet, reporter))
+}
+
+/// The ports of a rollout, as the settings say. Commands of gates run in the folder that holds that of the cells.
+pub async fn rollout_world(
+    session: &Session,
+    fleet: &Fleet,
+    packager: Option<Arc<Packager>>,
+) -> Result<RolloutWorld, OpError> {
+    let reporter: Arc<dyn Reporter> = progress::reporter(&session.printer);
+    let endpoint = if session.global.local { Some(local_endpoint(session).await?) } else { None };
+    let packager = packager.unwrap_or_else(|| Arc::new(Packager::new(code_root(&session.global.templates))));
+    let directory = code_root(&session.global.cells).to_path_buf();
+    Ok(wire::rollout_world(endpoint, fleet, packager, reporter, directory))
 }
 
 /// The fleet and its world, for commands that need the control table.

@@ -25,6 +25,11 @@ pub mod move_orders;
 pub mod moves;
 pub mod plan;
 pub mod render;
+pub mod rollout;
+pub mod rollout_end;
+pub mod rollout_office;
+pub mod rollout_orders;
+pub mod rollout_start;
 pub mod schema;
 pub mod settings;
 pub mod tenant;
@@ -99,6 +104,10 @@ enum Command {
     /// Shows the plan and asks before it changes anything; without a terminal it needs --yes. After a failure, a stop
     /// or a kill, mend the cause and run the same command again: it does what is left.
     Apply(apply::ApplyArgs),
+    /// Bring what the definitions say to the fleet in waves, canary cells first.
+    ///
+    /// Stops at the first sign of harm, and takes it back. docs/rollouts.md tells how.
+    Rollout(rollout::RolloutArgs),
     /// Work with single cells.
     Cell(cell::CellArgs),
     /// Work with tenants: place, find, pin, change and remove them.
@@ -226,6 +235,7 @@ async fn dispatch(command: Command, session: Session) -> Ran {
         Command::Init(args) => init::run(&args, &session).await,
         Command::Plan(args) => plan::run(args, &session).await,
         Command::Apply(args) => apply::run(args, &session).await,
+        Command::Rollout(args) => rollout::run(args, &session).await,
         Command::Cell(args) => cell::run(args, &session).await,
         Command::Tenant(args) => tenant::run(args, &session).await,
         Command::Move(args) => moves::run(args, &session).await,

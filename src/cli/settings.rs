@@ -89,6 +89,8 @@ pub struct Environment {
     pub variables: Vec<(OsString, OsString)>,
     /// Page of the CI run, where there is one.
     pub ci_url: Option<String>,
+    /// The commit that the CI run is about, where there is one.
+    pub commit: Option<String>,
     /// Who is logged in, and where.
     pub user: String,
     /// `NO_COLOR` is set and not empty.
@@ -109,6 +111,7 @@ impl Environment {
         let host = get("HOSTNAME").or_else(hostname).unwrap_or_else(|| "unknown".to_owned());
         Self {
             ci_url: ci_url(&get),
+            commit: commit(&get),
             user: format!("{user}@{host}"),
             no_color: get("NO_COLOR").is_some(),
             log: get("CELLCTL_LOG"),
@@ -130,6 +133,11 @@ fn ci_url(get: &impl Fn(&str) -> Option<String>) -> Option<String> {
     };
     let others = ["CI_JOB_URL", "CIRCLE_BUILD_URL", "BUILDKITE_BUILD_URL", "BUILD_URL"];
     github().or_else(|| others.iter().find_map(|name| get(name)))
+}
+
+/// The commit of the run, as GitHub Actions, GitLab, `CircleCI`, Buildkite and Jenkins tell it.
+fn commit(get: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    ["GITHUB_SHA", "CI_COMMIT_SHA", "CIRCLE_SHA1", "BUILDKITE_COMMIT", "GIT_COMMIT"].iter().find_map(|name| get(name))
 }
 
 /// A word for a shell: in quotes where the shell would read something else.

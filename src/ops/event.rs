@@ -10,6 +10,7 @@ use crate::domain::moves::machine::Stage;
 use crate::domain::plan::Action;
 use crate::domain::rollout::RolloutId;
 use crate::domain::rollout::event::Event as RolloutEvent;
+use crate::domain::rollout::machine::Rollout;
 
 use super::rollout::Progress as RolloutProgress;
 
@@ -128,6 +129,11 @@ pub enum Event {
         /// The move.
         id: MoveId,
     },
+    /// Somebody has begun to carry a rollout on here, or to follow it.
+    RolloutPickedUp {
+        /// How it stands.
+        state: Box<Rollout>,
+    },
     /// A rollout has written an entry of its journal.
     RolloutStepped {
         /// The rollout.
@@ -141,6 +147,11 @@ pub enum Event {
     RolloutProgressed {
         /// Where it stands.
         progress: Box<RolloutProgress>,
+    },
+    /// Nobody carries a rollout on here any more, or follows it.
+    RolloutLetGo {
+        /// The rollout.
+        id: RolloutId,
     },
     /// Something worth knowing that fits nowhere else.
     Noted {

@@ -14,6 +14,7 @@ pub mod moves;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod rollout;
 pub mod style;
 pub mod table;
 pub mod tenant_import;

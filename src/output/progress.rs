@@ -16,6 +16,7 @@ use crate::ops::event::{Event, Outcome, Reporter};
 use super::import_progress::{ImportBar, ImportLines};
 use super::moves::progress as moves;
 use super::plan::counted;
+use super::rollout::live;
 use super::{Format, Printer, Style, report};
 
 /// The reporter that fits the printer's options and the terminal.
@@ -30,7 +31,11 @@ pub fn reporter(printer: &Arc<Printer>) -> Arc<dyn Reporter> {
     if std::io::stderr().is_terminal() {
         return Arc::new(Bars::new(Style::new(options.color_err)));
     }
-    Arc::new(Lines { printer: Arc::clone(printer), import: ImportLines::default() })
+    Arc::new(Lines {
+        printer: Arc::clone(printer),
+        import: ImportLines::default(),
+        rollout: live::WaitLines::default(),
+    })
 }
 
 /// Each event as a line of JSON on stdout.
@@ -48,6 +53,7 @@ impl Reporter for JsonLines {
 struct Lines {
     printer: Arc<Printer>,
     import: ImportLines,
+    rollout: live::WaitLines,
 }
 
 impl Reporter for Lines {
@@ -55,6 +61,7 @@ impl Reporter for Lines {
         let line = match event {
             Event::ImportStarted { rows } => Some(self.import.started(*rows)),
             Event::RowsImported { done, total } => self.import.moved(*done, *total),
+            Event::RolloutProgressed { progress } => self.rollout.moved(progress),
             _ => line(event, self.printer.style_err()),
         };
         if let Some(line) = line {
@@ -76,13 +83,15 @@ fn line(event: &Event, style: Style) -> Option<String> {
             Some(finished(cell, *action, *outcome, reason.as_deref(), *duration_ms, style))
         }
         Event::MoveStepped { id, what, detail, .. } => Some(moves::line(id, what, detail.as_deref(), style)),
+        Event::RolloutPickedUp { state } => Some(live::begun(state)),
+        Event::RolloutStepped { id, wave, what } => Some(live::line(*id, wave.as_deref(), what, style)),
         Event::ResourceChanged { .. }
         | Event::ImportStarted { .. }
         | Event::RowsImported { .. }
         | Event::MoveProgressed { .. }
         | Event::MoveLetGo { .. }
-        | Event::RolloutStepped { .. }
-        | Event::RolloutProgressed { .. } => None,
+        | Event::RolloutProgressed { .. }
+        | Event::RolloutLetGo { .. } => None,
         Event::Noted { message } => Some(message.clone()),
     }
 }
@@ -137,6 +146,7 @@ struct Bars {
     state: Mutex<BarsState>,
     import: ImportBar,
     moves: moves::MoveBars,
+    rollout: live::RolloutView,
 }
 
 #[derive(Default)]
@@ -153,6 +163,7 @@ impl Bars {
             state: Mutex::default(),
             import: ImportBar::default(),
             moves: moves::MoveBars::default(),
+            rollout: live::RolloutView::default(),
         }
     }
 
@@ -165,7 +176,8 @@ impl Bars {
         let total = self.multi.add(ProgressBar::new(cells as u64));
         total.set_style(style_of("{bar:24} {pos}/{len} cells  {elapsed_precise}"));
         total.enable_steady_tick(Duration::from_millis(250));
-        self.state().total = Some(total);
+        // One of an apply that did not come to its end is still there.
+        self.state().total.replace(total).iter().for_each(ProgressBar::finish_and_clear);
     }
 
     fn cell_started(&self, cell: &CellId, action: Action) {
@@ -199,6 +211,12 @@ impl Bars {
         }
     }
 
+    /// Nothing of the applies of a rollout is left either: its result is printed next.
+    fn rollout_let_go(&self) {
+        self.rollout.let_go();
+        self.state().total.take().iter().for_each(ProgressBar::finish_and_clear);
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, BarsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,11 +239,19 @@ impl Reporter for Bars {
             Event::RowsImported { done, total } => self.import.moved(*done, *total),
             Event::MoveProgressed { progress } => self.moves.moved(&self.multi, progress),
             Event::MoveLetGo { id } => self.moves.let_go(id),
+            Event::RolloutPickedUp { state } => self.rollout.picked_up(&self.multi, state, self.style),
+            Event::RolloutStepped { what, .. } => self.rollout.stepped(&self.multi, what, self.style),
+            Event::RolloutProgressed { progress } => self.rollout.moved(&self.multi, progress, self.style),
+            Event::RolloutLetGo { .. } => self.rollout_let_go(),
             _ => {}
         }
         let shown = matches!(
             event,
-            Event::CellFinished { .. } | Event::ArtifactStored { .. } | Event::MoveStepped { .. } | Event::Noted { .. }
+            Event::CellFinished { .. }
+                | Event::ArtifactStored { .. }
+                | Event::MoveStepped { .. }
+                | Event::RolloutStepped { .. }
+                | Event::Noted { .. }
         );
         let failed = matches!(event, Event::ResourceChanged { status, .. } if status.ends_with("_FAILED"));
         if let Some(line) = line(event, self.style).filter(|_| shown || failed) {

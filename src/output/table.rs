@@ -38,15 +38,20 @@ pub fn table(headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
 
 /// A table that is never without its first `least` columns.
 pub fn table_with(least: usize, headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
-    let columns = width().map_or(headings.len(), |width| fitting(least, headings, &rows, usize::from(width)));
+    table_on(width(), least, headings, rows, style)
+}
+
+/// The same on a terminal of that width; none where there is no terminal.
+pub fn table_on(terminal: Option<u16>, least: usize, headings: &[&str], rows: Vec<Vec<Field>>, style: Style) -> String {
+    let columns = terminal.map_or(headings.len(), |width| fitting(least, headings, &rows, usize::from(width)));
     let (headings, gone) = headings.split_at(columns);
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !style.is_colored() {
         table.force_no_tty();
-        if let Some(width) = width() {
-            table.set_width(width);
-        }
+    }
+    if let Some(width) = terminal {
+        table.set_width(width);
     }
     table.set_header(headings.iter().map(|h| Cell::new(h.to_uppercase())));
     for row in rows {
@@ -56,7 +61,7 @@ pub fn table_with(least: usize, headings: &[&str], rows: Vec<Vec<Field>>, style:
         column.set_padding((0, 2));
     }
     let lines = table.lines().map(|line| line.trim_end().to_owned());
-    lines.chain(left_out(gone, width(), style)).collect::<Vec<_>>().join("\n")
+    lines.chain(left_out(gone, terminal, style)).collect::<Vec<_>>().join("\n")
 }
 
 /// Says which columns did not fit a terminal of this width; none where all are there.

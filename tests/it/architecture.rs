@@ -25,12 +25,13 @@ struct Reserved {
     places: &'static [&'static str],
 }
 
-const RESERVED: [Reserved; 7] = [
+const RESERVED: [Reserved; 8] = [
     Reserved { words: &["aws_"], places: &["aws/"] },
     Reserved { words: &["granit_parser"], places: &["fs/"] },
     Reserved { words: &["clap"], places: &["cli/"] },
     Reserved { words: &["comfy_table", "indicatif"], places: &["output/"] },
-    Reserved { words: &["minijinja", "jsonschema"], places: &["domain/"] },
+    Reserved { words: &["jsonschema"], places: &["domain/"] },
+    Reserved { words: &["minijinja"], places: &["domain/template/", "output/rollout/html.rs"] },
     Reserved {
         words: &["env::var", "env::vars", "env::var_os", "env::vars_os", "env::set_var", "env::current_dir"],
         places: &["cli/settings.rs"],

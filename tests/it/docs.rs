@@ -20,6 +20,7 @@ use cellctl::ops::doctor::ACTIONS;
 use cellctl::ops::event::Outcome;
 use cellctl::ops::moves::Ended;
 use cellctl::ops::moves::many::Run;
+use cellctl::ops::rollout;
 use cellctl::ops::{ErrorKind, OpError};
 use clap::Parser;
 use clap::error::ErrorKind as ClapKind;
@@ -84,9 +85,10 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// A word that stands for something: `CELL`, `NAME`, `{cell}`, `{}`.
-fn filled(word: &str) -> String {
+fn filled(word: &str, of_rollouts: bool) -> String {
     let upper = |w: &str| w.len() > 1 && w.chars().all(|c| c.is_ascii_uppercase());
     match word {
+        w if of_rollouts && (w == "NUMBER" || w.starts_with('{')) => "12".to_owned(),
         "CELL/ATOM" | "{cell}/{first}" => "cell-1/OrdersTable".to_owned(),
         "SUBJECT" | "{subject}" => "tenant/acme".to_owned(),
         w if upper(w) || w.contains('{') => "cell-1".to_owned(),
@@ -136,7 +138,8 @@ fn every_command_named_in_a_sentence_exists() {
     }
     for (name, text) in texts {
         for span in spans(&text) {
-            let arguments: Vec<String> = words(&span).iter().map(|word| filled(word)).collect();
+            let of_rollouts = span.starts_with("cellctl rollout ");
+            let arguments: Vec<String> = words(&span).iter().map(|word| filled(word, of_rollouts)).collect();
             let partial = [
                 ClapKind::MissingSubcommand,
                 ClapKind::MissingRequiredArgument,
@@ -468,6 +471,37 @@ fn every_end_of_a_move_has_its_documented_exit_code() {
     let tenant = "acme".parse().expect("a tenant");
     let not_begun = Run { tenant, id: None, outcome: None, failure: None };
     assert_eq!(not_begun.exit_code(), documented("move: not begun"));
+}
+
+#[test]
+fn every_end_of_a_rollout_has_its_documented_exit_code() {
+    use rollout::Ended as E;
+    let (why, hint) = (String::new(), String::new());
+    let ends = [
+        E::Completed,
+        E::RolledBack { why: why.clone(), kept: Vec::new() },
+        E::BackFailed { why: why.clone(), hint: hint.clone(), cells: Vec::new() },
+        E::Halted { why: why.clone(), hint },
+        E::Aborted { why },
+        E::AwaitsApproval { wave: String::new() },
+        E::Paused,
+        E::Stopped,
+    ];
+    match ends[0] {
+        // A new one is a compile error here.
+        E::Completed
+        | E::RolledBack { .. }
+        | E::BackFailed { .. }
+        | E::Halted { .. }
+        | E::Aborted { .. }
+        | E::AwaitsApproval { .. }
+        | E::Paused
+        | E::Stopped => {}
+    }
+    for ended in ends {
+        let word = serde_json::to_value(&ended).expect("json")["ended"].as_str().expect("a word").to_owned();
+        assert_eq!(ended.exit_code(), documented(&format!("rollout: {word}")), "{word}");
+    }
 }
 
 #[test]

@@ -24,6 +24,8 @@ mod outcomes;
 #[cfg(test)]
 mod probes;
 #[cfg(test)]
+mod report;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 mod scripted;

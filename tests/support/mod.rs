@@ -6,6 +6,8 @@ pub(crate) mod emulator;
 pub(crate) mod fast;
 pub(crate) mod map;
 pub(crate) mod moves;
+pub(crate) mod rollout_stories;
+pub(crate) mod rollouts;
 pub(crate) mod samples;
 pub(crate) mod scripted;
 pub(crate) mod stage;

@@ -321,7 +321,9 @@ impl Rollout {
             Event::Resumed => self.paused = false,
             Event::RollbackStarted { first, why, .. } => {
                 self.back_to = Some(*first);
-                self.waves.iter_mut().for_each(|wave| wave.back = None);
+                // What an earlier rollback has taken back, and this one leaves alone, stays written.
+                let last = self.last_begun().unwrap_or(0);
+                self.waves.iter_mut().take(last + 1).for_each(|wave| wave.back = None);
                 (self.paused, self.why, self.hint) = (false, Some(why.clone()), None);
             }
             Event::WaveBack { wave, changed } => self.progress(*wave, |progress| {

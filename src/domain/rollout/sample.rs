@@ -38,7 +38,7 @@ pub fn leave_out_comparisons(waves: &mut [Wave], cells: &[Vec<CellChange>]) {
 }
 
 /// Those that are wanted, or all where none is.
-fn preferred<'a>(cells: Vec<&'a CellChange>, is_wanted: impl Fn(&CellChange) -> bool) -> Vec<&'a CellChange> {
+fn preferred(cells: Vec<&CellChange>, is_wanted: impl Fn(&CellChange) -> bool) -> Vec<&CellChange> {
     let wanted: Vec<_> = cells.iter().copied().filter(|cell| is_wanted(cell)).collect();
     if wanted.is_empty() { cells } else { wanted }
 }

@@ -126,6 +126,7 @@ impl<'a> Executor<'a> {
         }
         let token = self.token(step);
         journal.calling(&step.desired.cell, &token).await?;
+        self.refuse_without_lock()?;
         let since_ms = self.world.clock.now_ms() - CLOCK_SLACK_MS;
         match self.world.stacks.create(&step.desired.place, &self.request(step, &token)?).await {
             Ok(stack_id) => {
@@ -201,11 +202,25 @@ impl<'a> Executor<'a> {
             ChangeSetState::Pending | ChangeSetState::Spent => return Err(slow_change_set(&token)),
         }
         journal.calling(&step.desired.cell, &token).await?;
+        self.refuse_without_lock()?;
         if let Err(error) = self.world.stacks.execute_change_set(place, stack, &token, &token).await {
             self.has_begun(step, &before, error).await?;
         }
         let summary = self.settled(step, before.id.clone(), Some(Before::from(&before)), since_ms).await?;
         self.conclude(step, &summary, since_ms).await
+    }
+
+    /// A process that stood still after its last entry may have lost the lock: CloudFormation does not look at it.
+    fn refuse_without_lock(&self) -> Result<(), Trouble> {
+        if self.lease.permit().is_valid() {
+            return Ok(());
+        }
+        Err(Trouble {
+            outcome: Outcome::Failed,
+            status: None,
+            reason: "the lock on the fleet ran out before the stack was changed; nothing was begun".to_owned(),
+            hint: Some("run the same command again".to_owned()),
+        })
     }
 
     /// The stack, if it still is as it was when the step was planned; much may have happened since the apply began.

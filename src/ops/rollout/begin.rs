@@ -15,6 +15,7 @@ use crate::domain::rollout::event::{Entry, Event};
 use crate::domain::rollout::machine::{Rollout, Stage};
 use crate::ops::apply::{self, Concurrency};
 use crate::ops::error::{ErrorKind, OpError};
+use crate::ops::event::Event as Told;
 use crate::ops::lease::{Claim, HeldLease};
 use crate::ports::moves::Appended;
 use crate::ports::rollout::Summary;
@@ -114,6 +115,7 @@ impl Pilot<'_> {
     pub async fn run(&self, id: RolloutId, stop: watch::Receiver<bool>) -> Result<Ended, OpError> {
         let lease = self.take(id).await?;
         let outcome = self.run_under(id, &lease, stop).await;
+        self.world.world.reporter.report(&Told::RolloutLetGo { id });
         if let Err(error) = lease.release().await {
             tracing::debug!(%error, "the lease could not be given back; it runs out by itself");
         }
@@ -122,6 +124,7 @@ impl Pilot<'_> {
 
     async fn run_under(&self, id: RolloutId, lease: &HeldLease, stop: watch::Receiver<bool>) -> Result<Ended, OpError> {
         let state = self.state(id).await?;
+        self.world.world.reporter.report(&Told::RolloutPickedUp { state: Box::new(state.clone()) });
         let content = self.content(id).await?;
         self.order(id, |orders| orders.pause = false).await.or_else(|error| {
             // One that is over takes no orders, and says below how it ended.
@@ -163,6 +166,13 @@ impl Driver<'_> {
             })?;
         }
         Ok(())
+    }
+}
+
+impl Planned {
+    /// Refuses where a rollout of another change is open.
+    pub fn refuse_other(&self) -> Result<(), OpError> {
+        self.open.as_ref().map_or(Ok(()), |open| same_or_refused(open, self).map(drop))
     }
 }
 

@@ -10,6 +10,7 @@ mod begin;
 mod converge;
 mod crowd;
 mod driver;
+mod follow;
 mod halt;
 mod journal;
 mod lease;

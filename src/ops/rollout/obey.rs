@@ -34,6 +34,10 @@ impl Driver<'_> {
         if stage.is_over() {
             return None;
         }
+        // With nothing to take back, nothing may begin either.
+        if orders.rollback.is_some() && stage == Stage::Ready {
+            return Some(Event::Aborted { why: "it was to be taken back before any cell was changed".to_owned() });
+        }
         if let Some(word) = orders.promote.as_ref().filter(|word| word.wave == wave)
             && matches!(stage, Stage::Baking | Stage::Failed | Stage::Halted)
         {

@@ -5,12 +5,12 @@ pub mod list;
 pub mod plan;
 pub(super) mod progress;
 pub mod receipt;
-mod sheet;
+pub(super) mod sheet;
 pub mod show;
 #[cfg(test)]
 mod tests;
 mod timeline;
-mod units;
+pub(super) mod units;
 
 use crate::domain::ids::TenantId;
 use crate::ops::moves::many::Failure;

@@ -3,6 +3,8 @@
 //! Constraint kept: no line is longer than the terminal is wide, as far as words can be kept whole; without a terminal
 //! each is one line, for tools that read lines.
 
+use std::borrow::Cow;
+
 use crate::output::Style;
 
 /// Below this width there is no room for names beside what they say, in characters.
@@ -10,24 +12,24 @@ const BESIDE_MIN: usize = 50;
 
 /// Named lines.
 #[derive(Debug, Default)]
-pub(super) struct Sheet {
-    lines: Vec<(&'static str, String)>,
+pub(in crate::output) struct Sheet {
+    lines: Vec<(Cow<'static, str>, String)>,
     indent: usize,
 }
 
 impl Sheet {
     /// A sheet that begins so many characters from the left.
-    pub(super) fn indented(indent: usize) -> Self {
+    pub(in crate::output) fn indented(indent: usize) -> Self {
         Self { lines: Vec::new(), indent }
     }
 
     /// Adds a line.
-    pub(super) fn line(&mut self, name: &'static str, said: impl Into<String>) {
-        self.lines.push((name, said.into()));
+    pub(in crate::output) fn line(&mut self, name: impl Into<Cow<'static, str>>, said: impl Into<String>) {
+        self.lines.push((name.into(), said.into()));
     }
 
     /// The lines, on a terminal of that width; none where there is no terminal. Ends with a line end.
-    pub(super) fn text(&self, terminal: Option<u16>, style: Style) -> String {
+    pub(in crate::output) fn text(&self, terminal: Option<u16>, style: Style) -> String {
         let widest = self.lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
         let columns = terminal.map_or(usize::MAX, usize::from);
         let beside = columns >= BESIDE_MIN;
@@ -49,7 +51,7 @@ impl Sheet {
 }
 
 /// Lines of at most so many characters; a longer word has a line of its own.
-fn folded(text: &str, room: usize) -> Vec<String> {
+pub(in crate::output) fn folded(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {

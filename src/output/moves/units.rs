@@ -1,4 +1,4 @@
-//! Bytes, times and rates of a move, as people read them.
+//! Bytes, times and rates, as people read them.
 //!
 //! Constraint kept: a number that is not known is left out or says so; none is rounded to zero.
 
@@ -12,7 +12,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// "5 s", "1.4 s", "3 min 20 s", "2 h 5 min", "1 d 3 h".
-pub(super) fn millis(ms: u64) -> String {
+pub(in crate::output) fn millis(ms: u64) -> String {
     let s = ms / 1000;
     match ms {
         0..1000 => format!("{ms} ms"),
@@ -39,7 +39,7 @@ pub(super) fn micros(us: u64) -> String {
 }
 
 /// The time between two moments, in milliseconds.
-pub(super) fn between(from_ms: i64, to_ms: i64) -> String {
+pub(in crate::output) fn between(from_ms: i64, to_ms: i64) -> String {
     millis(u64::try_from(to_ms.saturating_sub(from_ms)).unwrap_or(0))
 }
 
@@ -49,7 +49,7 @@ pub(super) fn rate(per_s: f64) -> String {
 }
 
 /// "1 item", "2 items".
-pub(super) fn many(number: u64, word: &str) -> String {
+pub(in crate::output) fn many(number: u64, word: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
     format!("{number} {word}{end}")
 }

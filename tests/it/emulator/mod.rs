@@ -31,6 +31,7 @@ mod rollout_documents;
 mod rollout_marks;
 mod rollout_signals;
 mod rollout_store;
+mod rollout_output;
 mod spoilt;
 mod tenant_limits;
 mod tenant_output;

@@ -20,6 +20,7 @@ mod mutants;
 mod properties;
 mod protocol;
 mod queues;
+mod rollout;
 mod state;
 mod world;
 

@@ -7,6 +7,7 @@ mod audit;
 mod import;
 mod moves;
 mod moving;
+mod rollouts;
 mod shards;
 mod snapshot;
 mod tenants;

@@ -184,6 +184,6 @@ fn url_secret(url: &str) -> Option<&'static str> {
         return Some("a user name or password");
     }
     let query = rest.split_once('?').map_or("", |(_, query)| query);
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    looks_secret("", url).or_else(|| pairs.filter_map(|(key, value)| looks_secret(key, value)).next())
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    looks_secret("", url).or_else(|| pairs.find_map(|(key, value)| looks_secret(key, value)))
 }

@@ -1,3 +1,5 @@
+//! Tests of judging: each kind of gate, metrics, and looks in a row.
+
 use std::collections::BTreeMap;
 
 use super::metric::{Side, compare};

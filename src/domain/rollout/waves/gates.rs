@@ -21,14 +21,7 @@ const TIMEOUT: Seconds = Seconds(10);
 pub(super) fn of_wave(spec: &RolloutSpec, names: Option<&[String]>) -> Result<Vec<Gate>, String> {
     let stack = Gate { name: STACK_GATE.to_owned(), fail_after: 1, check: Check::Stack };
     let mut gates = vec![stack];
-    let all: Vec<String>;
-    let names = match names {
-        Some(names) => names,
-        None => {
-            all = spec.gates.keys().cloned().collect();
-            &all
-        }
-    };
+    let names: Vec<&String> = names.map_or_else(|| spec.gates.keys().collect(), |names| names.iter().collect());
     for name in names {
         let gate = spec.gates.get(name).ok_or_else(|| format!("there is no gate `{name}`"))?;
         gates.push(resolve(name, gate).map_err(|field| format!("the gate `{name}` needs `{field}`"))?);

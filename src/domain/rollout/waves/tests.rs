@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Arranged, Made, arrange, make};
 use crate::domain::definition::RolloutSpec;
 use crate::domain::fleet::{Cell, Place};
+use crate::domain::ids::CellId;
 
 /// A cell: name, type, Region, tenants.
 type Few<'a> = (&'a str, &'a str, &'a str, u64);
@@ -41,7 +42,7 @@ fn arranged(few: &[Few<'_>], value: Value) -> Arranged {
 /// The waves as `name: cell cell`, an approval as `!`.
 fn lines(made: &[Made]) -> Vec<String> {
     let line = |made: &Made| {
-        let cells: Vec<&str> = made.cells.iter().map(|cell| cell.as_str()).collect();
+        let cells: Vec<&str> = made.cells.iter().map(CellId::as_str).collect();
         let mark = if made.wave.approval { "!" } else { "" };
         format!("{}{mark}: {}", made.wave.name, cells.join(" "))
     };

@@ -1,3 +1,5 @@
+//! Tests of looking: what there is, what is missing, what hangs, what fails, what it costs.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -9,6 +9,7 @@ use super::super::{Made, make};
 use super::{ASIA, EU, US, cell, spec};
 use crate::domain::definition::CellType;
 use crate::domain::fleet::Cell;
+use crate::domain::ids::CellId;
 
 fn fleets() -> impl Strategy<Value = Vec<(Cell, u64)>> {
     let kind = prop_oneof![5 => Just("shared"), 1 => Just("canary"), 1 => Just("dedicated"), 1 => Just("zero")];
@@ -33,7 +34,7 @@ proptest! {
     #[test]
     fn every_cell_is_in_exactly_one_wave(cells in fleets(), any in any::<bool>()) {
         let waves = made(&cells, if any { "any" } else { "one" });
-        let mut found: Vec<&str> = waves.iter().flat_map(|wave| &wave.cells).map(|cell| cell.as_str()).collect();
+        let mut found: Vec<&str> = waves.iter().flat_map(|wave| &wave.cells).map(CellId::as_str).collect();
         let mut all: Vec<&str> = cells.iter().map(|(cell, _)| cell.id.as_str()).collect();
         found.sort_unstable();
         all.sort_unstable();
