@@ -106,7 +106,9 @@ async fn a_wave_that_needs_approval_waits_for_it_outside_of_a_process() {
     let shop = two("rollout_approve", "bake: 1s", "bake: 1s, approval: true").await;
     change(&shop, "30s", "40s");
     let waits = shop.run(&["rollout", "start", "--yes"]).await.exits(10);
-    waits.says("waits for approval: wave second").says("approve it with `cellctl rollout approve 1 --wave second --yes`");
+    waits
+        .says("waits for approval: wave second")
+        .says("approve it with `cellctl rollout approve 1 --wave second --yes`");
     shop.run(&["rollout", "approve", "--wave", "first", "--yes"]).await.exits(7).says("these do: second");
     shop.run(&["rollout", "watch"]).await.exits(10).says("waits for approval");
     shop.run(&["rollout", "pause"]).await.exits(0).says("stands still already");

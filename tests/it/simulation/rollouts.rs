@@ -52,9 +52,16 @@ fn a_bad_version_stays_in_its_waves_in_any_schedule() {
     for stage in ["completed", "rolled-back", "aborted", "halted"] {
         assert!(ends.get(stage).is_some_and(|count| *count >= 5), "few end as {stage}: {ends:?}");
     }
-    for kind in
-        ["throttled", "unreachable", "lost answer", "lost request", "late effect", "crash before", "crash after", "frozen"]
-    {
+    for kind in [
+        "throttled",
+        "unreachable",
+        "lost answer",
+        "lost request",
+        "late effect",
+        "crash before",
+        "crash after",
+        "frozen",
+    ] {
         assert!(counted.get(kind).is_some_and(|count| *count > 10), "{kind} hardly occurs: {counted:?}");
     }
 }

@@ -11,9 +11,7 @@ use cellctl::domain::rollout::RolloutId;
 use cellctl::domain::tenant::Entry;
 use cellctl::domain::tenant::change::Change;
 use cellctl::domain::tenant::load::CellLoad;
-use cellctl::ports::tenants::{
-    AuditLog, EntryPage, SeenLoads, StoredRecord, StoredRoot, TenantMap, Written,
-};
+use cellctl::ports::tenants::{AuditLog, EntryPage, SeenLoads, StoredRecord, StoredRoot, TenantMap, Written};
 use cellctl::ports::{CallErrorKind, Called, Control, JournalEntry, LeaseStore};
 
 use super::gate::{Kind, Seat, error};

@@ -27,16 +27,9 @@ pub(crate) enum Harm {
     /// Nothing.
     None,
     /// From this wave on its cells are unwell some time after they were changed.
-    Unwell {
-        wave: usize,
-        after_ms: i64,
-    },
+    Unwell { wave: usize, after_ms: i64 },
     /// From this wave on the first so many cells of a wave fail to update; every other one of them gets stuck.
-    Fails {
-        wave: usize,
-        cells: usize,
-        stuck: bool,
-    },
+    Fails { wave: usize, cells: usize, stuck: bool },
 }
 
 /// What a person orders, without being asked.
@@ -174,12 +167,5 @@ fn waves(cells: usize, rng: &mut fastrand::Rng) -> Vec<usize> {
 fn faults(rng: &mut fastrand::Rng, scale: u32) -> Faults {
     let much = [0, 1, 2, 4, 8][rng.usize(..5)] * scale;
     let mut of = |share: u32| if rng.u8(..3) == 0 { 0 } else { much * share };
-    Faults {
-        throttled: of(4),
-        unreachable: of(1),
-        doubt: of(3),
-        crash: of(2),
-        freeze: of(1),
-        jump: of(1),
-    }
+    Faults { throttled: of(4), unreachable: of(1), doubt: of(3), crash: of(2), freeze: of(1), jump: of(1) }
 }

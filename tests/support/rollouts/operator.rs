@@ -40,7 +40,8 @@ type Outcome = Option<Result<Ended, OpError>>;
 async fn attempt(task: &Task, seat: &Arc<Seat>, number: u32) -> Result<Ended, OpError> {
     let (world, actor) = (seat.world(), actor(number));
     let pilot = Pilot { world: &world, fleet: &task.fleet, actor: &actor, bucket_prefix: BUCKET };
-    let known = seat.sim.with(|state| state.rollouts.iter().rfind(|(_, kept)| !kept.journal.is_empty()).map(|(id, _)| *id));
+    let known =
+        seat.sim.with(|state| state.rollouts.iter().rfind(|(_, kept)| !kept.journal.is_empty()).map(|(id, _)| *id));
     let id = match known {
         Some(id) => id,
         None => pilot.begin(&task.planned).await?,

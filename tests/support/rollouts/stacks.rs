@@ -122,7 +122,11 @@ impl State {
 fn outcome(harm: Harm, stack: &Stack, to: Version) -> &'static str {
     match harm {
         Harm::Fails { wave, cells, stuck } if to == Version::New && stack.wave >= wave && stack.place < cells => {
-            if stuck && stack.place.is_multiple_of(2) { "UPDATE_ROLLBACK_FAILED" } else { "UPDATE_ROLLBACK_COMPLETE" }
+            if stuck && stack.place.is_multiple_of(2) {
+                "UPDATE_ROLLBACK_FAILED"
+            } else {
+                "UPDATE_ROLLBACK_COMPLETE"
+            }
         }
         _ => "UPDATE_COMPLETE",
     }
@@ -221,7 +225,8 @@ impl Stacks for Seat {
 
     async fn execute_change_set(&self, _: &Place, stack: &str, name: &str, token: &str) -> Called<()> {
         let (stack, name, token) = (stack.to_owned(), name.to_owned(), token.to_owned());
-        self.call(Kind::Write, "cloudformation:ExecuteChangeSet", move |state| state.execute(&stack, &name, &token)).await
+        self.call(Kind::Write, "cloudformation:ExecuteChangeSet", move |state| state.execute(&stack, &name, &token))
+            .await
     }
 
     async fn delete_change_set(&self, _: &Place, stack: &str, name: &str) -> Called<()> {

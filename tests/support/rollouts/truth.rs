@@ -56,7 +56,10 @@ impl State {
         self.truth.failed[wave].insert(cell.clone());
         let (failed, most) = (self.truth.failed[wave].len(), self.drawn.in_flight.unwrap_or(40));
         if failed > self.drawn.max_failures + most {
-            self.violate(format!("{failed} cells of wave {wave} fail, more than {} and {most}", self.drawn.max_failures));
+            self.violate(format!(
+                "{failed} cells of wave {wave} fail, more than {} and {most}",
+                self.drawn.max_failures
+            ));
         }
     }
 
@@ -153,8 +156,7 @@ impl State {
     fn judge_back(&mut self, state: &Rollout) {
         let kept: BTreeSet<CellId> = named(&state.kept).collect();
         for wave in state.back_to.unwrap_or(0)..state.waves.len() {
-            let left: Vec<CellId> =
-                self.cells_with(wave, Version::New).filter(|cell| !kept.contains(cell)).collect();
+            let left: Vec<CellId> = self.cells_with(wave, Version::New).filter(|cell| !kept.contains(cell)).collect();
             if let Some(cell) = left.first() {
                 self.violate(format!("{} cells of wave {wave} are not back, such as {cell}", left.len()));
             }

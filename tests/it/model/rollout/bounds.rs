@@ -35,8 +35,7 @@ const ORDERS: Bounds = Bounds {
     orders: &[Order::Pause, Order::RollbackAll, Order::Abort],
     ..GATES
 };
-const HALTED: Bounds =
-    Bounds { scope: Rollback::None, orders: &[Order::Promote, Order::RollbackAll], ..GATES };
+const HALTED: Bounds = Bounds { scope: Rollback::None, orders: &[Order::Promote, Order::RollbackAll], ..GATES };
 const WAVE: Bounds = Bounds {
     cells: [1, 2, 1],
     failures: 2,

@@ -56,11 +56,9 @@ fn event(protocol: &Protocol, state: &Rollout, line: Line) -> Option<Event> {
             let why = if protocol.has(Mutant::HaltMute) { String::new() } else { why };
             Event::Halted { hint: why.clone(), why }
         }
-        Line::TakeBack { scope, ordered } => Event::RollbackStarted {
-            first: first(protocol, state, scope)?,
-            why,
-            who: ordered.then_some(who),
-        },
+        Line::TakeBack { scope, ordered } => {
+            Event::RollbackStarted { first: first(protocol, state, scope)?, why, who: ordered.then_some(who) }
+        }
         Line::Back { failed } => Event::WaveBack { wave, changed: Changed { failed, ..Changed::default() } },
         Line::BackFailed => Event::RollbackFailed { hint: why.clone(), why },
         Line::RolledBack => Event::RolledBack { kept: Vec::new() },
@@ -86,12 +84,5 @@ pub(super) fn verdict(protocol: &Protocol, sign: Sign) -> Verdict {
 
 fn looks(verdict: Verdict) -> Vec<Look> {
     let failed = verdict == Verdict::Fail;
-    vec![Look {
-        gate: GATE.to_owned(),
-        verdict,
-        failed_in_row: u32::from(failed),
-        failed,
-        seen: Vec::new(),
-        cells: 1,
-    }]
+    vec![Look { gate: GATE.to_owned(), verdict, failed_in_row: u32::from(failed), failed, seen: Vec::new(), cells: 1 }]
 }

@@ -74,9 +74,8 @@ fn says_why(_: &Protocol, s: &State) -> bool {
 
 /// What must be reachable within these bounds.
 pub(super) fn sometimes(bounds: &Bounds) -> Vec<Property<Protocol>> {
-    let mut properties = vec![Property::sometimes("a rollout completes", |_, s: &State| {
-        s.journal.stage == Stage::Completed
-    })];
+    let mut properties =
+        vec![Property::sometimes("a rollout completes", |_, s: &State| s.journal.stage == Stage::Completed)];
     let fails = bounds.bad_gates || bounds.failures > 0;
     if bounds.tokens > 1 {
         properties.push(Property::sometimes("another pilot completes it", |_, s: &State| {

@@ -50,19 +50,37 @@ pub(super) struct Protocol {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    Step { p: usize },
-    Interrupt { p: usize },
-    Look { p: usize, sign: Sign },
-    LoseRequest { p: usize },
-    LoseAnswer { p: usize },
-    Rush { p: usize },
-    Land { at: usize, how: How },
+    Step {
+        p: usize,
+    },
+    Interrupt {
+        p: usize,
+    },
+    Look {
+        p: usize,
+        sign: Sign,
+    },
+    LoseRequest {
+        p: usize,
+    },
+    LoseAnswer {
+        p: usize,
+    },
+    Rush {
+        p: usize,
+    },
+    Land {
+        at: usize,
+        how: How,
+    },
     TakeOver,
     /// The pilot is never heard of again.
     Die,
     Resume,
     Order(Order),
-    Recover { cell: usize },
+    Recover {
+        cell: usize,
+    },
 }
 
 impl Protocol {
