@@ -39,13 +39,15 @@ impl Drop for Endless {
 }
 
 impl Endless {
-    /// Starts one: the tenant has so many items in the first cell, and none in the second.
-    pub(crate) async fn start(stand: &Stand, tenant: &str, items: usize) -> Self {
+    /// Starts one: the tenant has so many items in the first cell, and none in the second. Of the bulk puts there, one
+    /// item of each `lost_each` is acknowledged, and lost.
+    pub(crate) async fn start(stand: &Stand, tenant: &str, items: usize, lost_each: usize) -> Self {
         let tables = Arc::new(Tables {
             upstream: stand.shop.endpoint.trim_start_matches("http://").trim_end_matches('/').to_owned(),
             layout: stand.layout,
             tenant: tenant.to_owned(),
             items,
+            lost_each,
             held: [(stand.table(1), Numbers::all(items)), (stand.table(2), Numbers::none(items))],
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
@@ -72,6 +74,7 @@ struct Tables {
     layout: Layout,
     tenant: String,
     items: usize,
+    lost_each: usize,
     /// Name and numbers of each.
     held: [(String, Numbers); 2],
 }
@@ -208,7 +211,10 @@ impl Tables {
             let table = self.table(name)?;
             for part in parts {
                 match part {
-                    BatchPart::PutRequest { item } => table.put(self.number_of(item)?, true),
+                    BatchPart::PutRequest { item } => {
+                        let n = self.number_of(item)?;
+                        table.put(n, n % self.lost_each != self.lost_each - 1);
+                    }
                     BatchPart::DeleteRequest { key } => table.put(self.number(key)?, false),
                 }
             }
