@@ -10,12 +10,20 @@ mod figure;
 mod large;
 #[path = "rollouts/plan.rs"]
 mod plan;
+#[path = "rollouts/sim.rs"]
+mod sim;
+#[path = "../tests/support"]
+#[allow(dead_code, reason = "tests use the rest of it")]
+mod support {
+    pub(crate) mod map;
+    pub(crate) mod rollouts;
+}
 
 use std::process::ExitCode;
 
 use figure::Benchmark;
 
-const ALL: [(&str, Benchmark); 1] = [("plan", plan::figures)];
+const ALL: [(&str, Benchmark); 2] = [("plan", plan::figures), ("sim", sim::figures)];
 
 fn main() -> ExitCode {
     figure::run(&ALL)

@@ -142,7 +142,7 @@ pub fn exit_code(state: &Rollout) -> u8 {
 mod tests {
     use super::*;
     use crate::domain::rollout::event::Event;
-    use crate::output::rollout::tests::{begun, shown};
+    use crate::output::rollout::samples::{begun, shown};
 
     #[test]
     fn who_waited_ends_as_who_carried_it_on() {

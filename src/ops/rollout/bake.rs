@@ -64,10 +64,11 @@ impl Driver<'_> {
         })
     }
 
-    /// The cells of a wave that have the new version: those that failed within what is allowed do not, nor do those left out.
+    /// The cells of a wave that may have the new version: those that were rolled back, are stuck or left out are known not to
+    /// have it as it should be. One that merely failed may have got it all the same, where an answer was lost.
     fn changed_cells(&self, wave: usize) -> Result<Vec<CellChange>, Halt> {
         let troubled = self.state.waves[wave].changed.iter().flat_map(|changed| &changed.troubled);
-        let without: BTreeSet<_> = troubled.map(|troubled| &troubled.cell).collect();
+        let without: BTreeSet<_> = troubled.filter(|one| one.outcome != "failed").map(|one| &one.cell).collect();
         let cells = self.cells(wave)?.iter().filter(|cell| !without.contains(&cell.desired.cell));
         Ok(cells.cloned().collect())
     }

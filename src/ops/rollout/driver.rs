@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::domain::rollout::change::{CellChange, Content};
 use crate::domain::rollout::event::{Changed, Event};
 use crate::domain::rollout::machine::{Rollout, Step};
+use crate::domain::stack::{Phase, StackStatus, Stuck};
 use crate::ops::apply::Concurrency;
 use crate::ops::error::{ErrorKind, OpError};
 
@@ -146,7 +147,9 @@ impl Driver<'_> {
             let record = records.get(&cell.desired.cell);
             let tried = record.and_then(|record| record.failed.as_ref());
             match tried.filter(|tried| tried.digest == cell.desired.digest && tried.at_ms >= since_ms) {
-                Some(tried) => failed.push(troubled(&cell.desired.cell, "failed", tried.reason.clone())),
+                Some(tried) => {
+                    failed.push(troubled(&cell.desired.cell, outcome_of(&tried.status), tried.reason.clone()));
+                }
                 None => desired.push(cell.desired.clone()),
             }
             allowed.extend(cell.allowed.iter().map(|atom| format!("{}/{atom}", cell.desired.cell)));
@@ -226,6 +229,15 @@ impl Driver<'_> {
         let id = self.state.plan.id;
         OpError::new(ErrorKind::Locked, format!("somebody else carries rollout {id} on now"))
             .hint(format!("`cellctl rollout watch {id}` follows it"))
+    }
+}
+
+/// How a cell ended whose stack has come to this status.
+fn outcome_of(status: &str) -> &'static str {
+    match StackStatus::new(status).phase() {
+        Phase::RolledBack | Phase::Stuck(Stuck::RollbackComplete) => "rolled-back",
+        Phase::Stuck(_) => "stuck",
+        _ => "failed",
     }
 }
 

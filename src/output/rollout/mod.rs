@@ -6,10 +6,12 @@ pub mod html;
 pub mod list;
 pub(super) mod live;
 pub mod plan;
+#[cfg(test)]
+pub(crate) mod samples;
 mod sections;
 pub mod show;
 mod terms;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod timeline;
 pub(in crate::output) mod words;

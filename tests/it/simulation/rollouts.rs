@@ -75,6 +75,14 @@ fn one_seed() {
     assert!(outcome.broken.is_empty(), "seed {seed}: {:#?}", outcome.broken);
 }
 
+/// Seeds that showed a fault of the engine once, as long as the schedules are drawn as they were then.
+#[test]
+fn seeds_that_once_failed_pass() {
+    let seed = 225;
+    let outcome = run_seed(seed, None);
+    assert!(outcome.broken.is_empty(), "seed {seed}: {:#?}", outcome.broken);
+}
+
 #[test]
 fn the_same_seed_is_the_same_schedule() {
     for seed in 0..20 {
@@ -90,7 +98,7 @@ fn strike_everywhere(harm: Harm, strike: Strike, stage: Stage) {
     let is_fine = |outcome: &Outcome| outcome.broken.is_empty() && outcome.stage == Some(stage);
     let undisturbed = run(&drawn, Some((u64::MAX, strike)), false);
     assert!(is_fine(&undisturbed), "{:?} {:#?}", undisturbed.stage, undisturbed.broken);
-    for call in (1..=undisturbed.calls).step_by(3) {
+    for call in (1..=undisturbed.calls).step_by(7) {
         let one_machine = call % 2 == 0;
         let outcome = run(&Drawn { one_machine, ..drawn.clone() }, Some((call, strike)), false);
         assert!(is_fine(&outcome), "{harm:?}, {strike:?} at call {call}: {:?} {:#?}", outcome.stage, outcome.broken);

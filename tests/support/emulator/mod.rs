@@ -8,8 +8,12 @@
 
 mod aws;
 pub(crate) mod movable;
+<<<<<<< HEAD
 mod proxy;
 pub(crate) mod rollouts;
+=======
+pub(crate) mod proxy;
+>>>>>>> main
 mod run;
 mod shop;
 mod tables;
