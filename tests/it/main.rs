@@ -10,6 +10,8 @@ mod architecture;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod ci;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod emulator;

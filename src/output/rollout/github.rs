@@ -187,9 +187,13 @@ fn wave_rows(state: &Rollout) -> Vec<Vec<String>> {
     state.plan.waves.iter().enumerate().map(row).collect()
 }
 
-/// The outcome, failed gates, cells that failed: errors where the rollout went wrong.
+/// The outcome, failed gates, cells that failed: errors where the rollout went wrong, and not where somebody ended a good one.
 fn annotations(state: &Rollout) -> Vec<Annotation> {
     let (headline, tone) = words::headline(state);
+    let ended_by_hand = matches!(state.stage, Stage::RolledBack | Stage::Aborted)
+        && troubled(state).is_empty()
+        && !state.gates.iter().any(|look| look.failed);
+    let tone = if ended_by_hand { Tone::Warn } else { tone };
     let title = format!("Rollout {}: {headline}", state.plan.id);
     let said: Vec<&str> = [&state.why, &state.hint].into_iter().filter_map(Option::as_deref).collect();
     let mut all = match tone {
