@@ -1,6 +1,8 @@
 //! Rollouts as they may have gone, for tests of what is shown of them. Owns: their journals. Constraint kept: each is folded
 //! by the state machine, so that no story is one that cannot happen.
 
+#![allow(clippy::expect_used, reason = "a story that cannot be told is a test that fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cellctl::domain::definition::{Rollback, Worse};
