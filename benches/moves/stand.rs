@@ -48,22 +48,35 @@ impl Layout {
         }
     }
 
-    /// The key of an item.
-    pub(crate) fn key(self, tenant: &str, n: usize) -> HashMap<String, AttributeValue> {
+    /// The key of an item, by attribute.
+    pub(crate) fn key_texts(self, tenant: &str, n: usize) -> Vec<(&'static str, String)> {
         let id = format!("order-{n:08}");
-        let named: Vec<(&str, String)> = match self {
+        match self {
             Self::OneKey => vec![("tenantId", tenant.to_owned()), ("id", id)],
             Self::ManyKeys => vec![("key", format!("{tenant}#{id}"))],
-        };
-        named.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
+        }
+    }
+
+    /// An item of a tenant, by attribute. Its number says everything of it.
+    pub(crate) fn texts(self, tenant: &str, n: usize) -> Vec<(&'static str, String)> {
+        let mut texts = self.key_texts(tenant, n);
+        texts.push(("body", format!("{n:x>BODY_BYTES$}")));
+        texts
+    }
+
+    /// The key of an item.
+    pub(crate) fn key(self, tenant: &str, n: usize) -> HashMap<String, AttributeValue> {
+        stored(self.key_texts(tenant, n))
     }
 
     /// An item of a tenant.
     pub(crate) fn item(self, tenant: &str, n: usize) -> HashMap<String, AttributeValue> {
-        let mut item = self.key(tenant, n);
-        item.insert("body".to_owned(), AttributeValue::S("x".repeat(BODY_BYTES)));
-        item
+        stored(self.texts(tenant, n))
     }
+}
+
+fn stored(texts: Vec<(&'static str, String)>) -> HashMap<String, AttributeValue> {
+    texts.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
 }
 
 /// Two cells.
@@ -115,9 +128,14 @@ impl Stand {
 
     /// Moves a tenant with the program.
     pub(crate) async fn move_to(&self, tenant: &str, cell: &str) -> Moved {
+        self.move_through(tenant, cell, &self.shop.endpoint).await
+    }
+
+    /// The same through another endpoint.
+    pub(crate) async fn move_through(&self, tenant: &str, cell: &str, endpoint: &str) -> Moved {
         let began = Instant::now();
         let arguments = ["tenant", "move", tenant, "--to", cell, "--yes", "--output", "json"];
-        let running = self.shop.start(&arguments, |_| {});
+        let running = self.shop.start(&arguments, |command| _ = command.env("AWS_ENDPOINT_URL", endpoint));
         let pid = running.pid();
         let mut ended = std::pin::pin!(running.end_within(MOVE_MAX));
         let mut peak_mib = 0.0_f64;

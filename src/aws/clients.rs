@@ -2,10 +2,11 @@
 //!
 //! Owns: how credentials, Regions, roles and endpoints become clients. Constraint kept: credentials and endpoints come
 //! from the SDK's own chain, except for a local endpoint, where nothing of the environment is looked at, so that a
-//! local run can never reach a real account.
+//! local run can never reach a real account. Clients that are known are given without waiting: a lock that a request
+//! has got but not given back, since nobody polls it just then, would stop every other one.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -13,7 +14,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_cloudformation::config::{Credentials, Region as SdkRegion, SharedCredentialsProvider};
 use aws_smithy_types::retry::RetryConfig;
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::domain::fleet::Place;
 
@@ -32,8 +33,8 @@ pub enum Target {
 /// Clients by place.
 pub struct Clients {
     target: Target,
-    base: Mutex<Option<SdkConfig>>,
-    places: Mutex<HashMap<Place, Arc<PlaceClients>>>,
+    base: OnceCell<SdkConfig>,
+    places: Mutex<HashMap<Place, Arc<OnceCell<Arc<PlaceClients>>>>>,
 }
 
 /// The clients of one place.
@@ -44,7 +45,7 @@ pub struct PlaceClients {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Streams of DynamoDB.
     pub streams: aws_sdk_dynamodbstreams::Client,
-    /// CloudWatch.
+    /// `CloudWatch`.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,
@@ -69,18 +70,16 @@ fn timeouts() -> TimeoutConfig {
 impl Clients {
     /// Clients for a target; nothing is loaded before the first call.
     pub fn new(target: Target) -> Self {
-        Self { target, base: Mutex::default(), places: Mutex::default() }
+        Self { target, base: OnceCell::new(), places: Mutex::default() }
     }
 
     /// The clients of a place.
     pub async fn of(&self, place: &Place) -> Arc<PlaceClients> {
-        let mut places = self.places.lock().await;
-        if let Some(known) = places.get(place) {
-            return Arc::clone(known);
-        }
-        let made = Arc::new(self.make(place).await);
-        places.insert(place.clone(), Arc::clone(&made));
-        made
+        let known = {
+            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(places.entry(place.clone()).or_default())
+        };
+        Arc::clone(known.get_or_init(|| async { Arc::new(self.make(place).await) }).await)
     }
 
     async fn make(&self, place: &Place) -> PlaceClients {
@@ -100,16 +99,13 @@ impl Clients {
     }
 
     async fn base(&self) -> SdkConfig {
-        let mut base = self.base.lock().await;
-        if let Some(known) = &*base {
-            return known.clone();
-        }
-        let loaded = match &self.target {
-            Target::Chain => chain_config().await,
-            Target::Local { endpoint } => local_config(endpoint),
+        let load = || async {
+            match &self.target {
+                Target::Chain => chain_config().await,
+                Target::Local { endpoint } => local_config(endpoint),
+            }
         };
-        *base = Some(loaded.clone());
-        loaded
+        self.base.get_or_init(load).await.clone()
     }
 }
 
@@ -147,5 +143,25 @@ impl PlaceClients {
             iam: aws_sdk_iam::Client::new(config),
             quotas: aws_sdk_servicequotas::Client::new(config),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn known_clients_are_given_at_once_also_to_a_task_that_has_used_up_its_turn() {
+        let clients = Clients::new(Target::Local { endpoint: "http://127.0.0.1:1".to_owned() });
+        let place = Place { region: "eu-central-1".parse().expect("valid"), account: None, role_arn: None };
+        let first = clients.of(&place).await;
+        while has_budget_remaining() {
+            consume_budget().await;
+        }
+        let second = clients.of(&place).now_or_never().expect("at once");
+        assert!(Arc::ptr_eq(&first, &second));
     }
 }

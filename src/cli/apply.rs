@@ -14,7 +14,7 @@ use crate::ops::init::bucket_prefix;
 use crate::ops::lease::Claim;
 use crate::ops::{ErrorKind, OpError, World};
 use crate::output::plan::counted;
-use crate::output::{Format, report};
+use crate::output::{Format, github, report};
 
 use super::context::{self, Loaded};
 use super::plan::{AllowArgs, encode, show};
@@ -162,6 +162,7 @@ async fn execute(
     let options = how.options(session, fleet, claim);
     let outcome = apply(world, plan, digest, &options).await?;
     session.printer.result("cellctl.apply/v1", &outcome, |style| report::text(&outcome, style));
+    session.printer.to_github(|| github::changes::apply(&outcome));
     if outcome.stopped || outcome.lock_lost {
         session.printer.always(&format!("stopped; go on with `{resume}`"));
     }

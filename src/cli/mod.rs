@@ -164,7 +164,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(error),
     };
-    let printer = Arc::new(Printer::new(cli.global.output_options(&environment)));
+    let printer = Arc::new(Printer::new(cli.global.output_options(&environment)).on_github(environment.github.clone()));
     cli.global.start_log(&environment);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

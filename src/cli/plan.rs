@@ -75,6 +75,7 @@ pub async fn run(args: PlanArgs, session: &Session) -> Ran {
         files::write_atomically(path, &text).map_err(|error| cannot_write(path, &error))?;
     }
     show(session, &plan, &digest);
+    session.printer.to_github(|| output::github::changes::plan(&plan));
     if let Some(path) = &args.out {
         session.printer.note(&format!(
             "plan {} is in {}; carry it out with `cellctl apply {}`",

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::domain::rollout::RolloutId;
 use crate::fs::files;
-use crate::output::rollout::{html, list, show};
+use crate::output::rollout::{github, html, list, show};
 
 use super::plan::cannot_write;
 use super::rollout_end::{self, AbortArgs, RollbackArgs};
@@ -102,6 +102,7 @@ async fn status(which: &Which, session: &Session) -> Ran {
     let shown = office.pilot().show(id).await?;
     let now_ms = office.now_ms();
     session.printer.result("cellctl.rollout/v1", &shown, |style| show::show(&shown, now_ms, style));
+    session.printer.to_github(|| github::status(&shown.state));
     Ok(0)
 }
 

@@ -153,7 +153,7 @@ fn why(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
     use crate::domain::rollout::event::{Changed, Event};
-    use crate::output::rollout::tests::{begun, passed, shown};
+    use crate::output::rollout::samples::{begun, passed, shown};
 
     fn question(events: Vec<Event>, scope: Rollback) -> Result<String, OpError> {
         rollback_question(&shown(events).state, scope)

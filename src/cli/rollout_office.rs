@@ -13,7 +13,7 @@ use crate::ops::init::bucket_prefix;
 use crate::ops::plan::require_control;
 use crate::ops::rollout::{Ended, Pilot, RolloutWorld, Shown};
 use crate::ops::{ErrorKind, OpError};
-use crate::output::rollout::{ended, show};
+use crate::output::rollout::{ended, github, show};
 
 use super::Session;
 use super::context::{self, Loaded};
@@ -92,6 +92,7 @@ pub async fn carry_on(session: &Session, office: &RolloutOffice, id: RolloutId) 
     let state = office.pilot().state(id).await?;
     let run = ended::Run { id, outcome: &ended, state: &state };
     session.printer.result("cellctl.rollout-ended/v1", &run, |style| ended::run(&run, style));
+    session.printer.to_github(|| github::ended(&ended, &state));
     if matches!(ended, Ended::Stopped | Ended::Paused | Ended::AwaitsApproval { .. }) {
         session.printer.always(&go_on(session, &ended, id));
     }
@@ -120,6 +121,7 @@ pub fn command(session: &Session, words: &str) -> String {
 /// Prints where a rollout stands.
 pub fn tell_state(session: &Session, shown: &Shown, now_ms: i64) {
     session.printer.result("cellctl.rollout/v1", shown, |style| show::head(shown, now_ms, style));
+    session.printer.to_github(|| github::status(&shown.state));
 }
 
 /// The exit code of who waited for a rollout: as that of who carried it on.
@@ -140,7 +142,7 @@ pub fn exit_code(state: &Rollout) -> u8 {
 mod tests {
     use super::*;
     use crate::domain::rollout::event::Event;
-    use crate::output::rollout::tests::{begun, shown};
+    use crate::output::rollout::samples::{begun, shown};
 
     #[test]
     fn who_waited_ends_as_who_carried_it_on() {

@@ -165,8 +165,8 @@ pub async fn given(session: &Session, office: &RolloutOffice, id: RolloutId) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::rollout::event::Event;
-    use crate::output::rollout::tests::{begun, passed, shown};
+    use crate::domain::rollout::event::{Changed, Event};
+    use crate::output::rollout::samples::{begun, passed, shown};
 
     fn refusal<T>(found: Result<T, OpError>) -> OpError {
         found.err().expect("refused")
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn only_a_wave_that_bakes_or_failed_is_let_pass() {
         assert!(refusal(promotable(&shown(Vec::new()).state)).message.contains("it is ready"));
-        let changed = Event::WaveChanged { wave: 1, changed: Default::default() };
+        let changed = Event::WaveChanged { wave: 1, changed: Changed::default() };
         let state = shown(begun(1).into_iter().chain([changed]).collect()).state;
         assert_eq!(promotable(&state).expect("a wave"), (1, "first".to_owned()));
     }

@@ -10,7 +10,7 @@ use crate::ops::OpError;
 use crate::ops::rollout::{Options, Planned};
 use crate::output::Format;
 use crate::output::plan::counted;
-use crate::output::rollout::plan as show_plan;
+use crate::output::rollout::{github, plan as show_plan};
 
 use super::context::{self, Loaded};
 use super::plan::AllowArgs;
@@ -174,6 +174,7 @@ fn show(session: &Session, planned: &Planned) {
     show_plan::with_document(planned, |document| {
         session.printer.result("cellctl.rollout-plan/v1", document, |style| show_plan::text(planned, style));
     });
+    session.printer.to_github(|| github::plan(planned));
 }
 
 fn question(planned: &Planned) -> String {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::domain::select::Selector;
-use crate::output::{Format, Options};
+use crate::output::{Format, GitHub, Options};
 
 /// Settings that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -91,6 +91,8 @@ pub struct Environment {
     pub ci_url: Option<String>,
     /// The commit that the CI run is about, where there is one.
     pub commit: Option<String>,
+    /// Where a run on GitHub Actions is shown; none elsewhere.
+    pub github: Option<GitHub>,
     /// Who is logged in, and where.
     pub user: String,
     /// `NO_COLOR` is set and not empty.
@@ -112,6 +114,7 @@ impl Environment {
         Self {
             ci_url: ci_url(&get),
             commit: commit(&get),
+            github: github(&get),
             user: format!("{user}@{host}"),
             no_color: get("NO_COLOR").is_some(),
             log: get("CELLCTL_LOG"),
@@ -123,6 +126,11 @@ impl Environment {
 fn hostname() -> Option<String> {
     let name = rustix::system::uname().nodename().to_str().ok()?.to_owned();
     (!name.is_empty()).then_some(name)
+}
+
+/// The runner sets `GITHUB_ACTIONS` to `true`, and names the file of the step's summary.
+fn github(get: &impl Fn(&str) -> Option<String>) -> Option<GitHub> {
+    (get("GITHUB_ACTIONS")? == "true").then(|| GitHub { summary: get("GITHUB_STEP_SUMMARY").map(PathBuf::from) })
 }
 
 /// The page of the run, as GitHub Actions, GitLab, `CircleCI`, Buildkite and Jenkins tell it.

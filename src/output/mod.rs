@@ -7,6 +7,7 @@ pub mod audit;
 pub mod bar;
 pub mod cells;
 pub mod findings;
+pub mod github;
 mod import_progress;
 pub mod map;
 pub mod map_verify;
@@ -20,6 +21,7 @@ pub mod table;
 pub mod tenant_import;
 pub mod tenants;
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -27,6 +29,7 @@ use serde::Serialize;
 
 use crate::ops::{ErrorKind, OpError};
 
+pub use github::GitHub;
 pub use style::Style;
 
 /// In which form data is printed.
@@ -56,6 +59,8 @@ pub struct Options {
 /// Prints.
 pub struct Printer {
     options: Options,
+    /// Where a run on GitHub Actions is shown.
+    github: Option<GitHub>,
     /// Keeps lines whole when several tasks print. Holds the first failure of stdout that is not a reader's going away.
     turn: Mutex<Option<String>>,
 }
@@ -70,7 +75,35 @@ struct Document<'a, T: Serialize> {
 impl Printer {
     /// A printer with these options.
     pub fn new(options: Options) -> Self {
-        Self { options, turn: Mutex::default() }
+        Self { options, github: None, turn: Mutex::default() }
+    }
+
+    /// The same for a run on GitHub Actions: what is told there, and what the runner would take for a command is none.
+    #[must_use]
+    pub fn on_github(self, github: Option<GitHub>) -> Self {
+        Self { github, ..self }
+    }
+
+    /// Tells GitHub of a result, where this is a run there: its job summary, and its annotations on stderr.
+    pub fn to_github(&self, show: impl FnOnce() -> github::Shown) {
+        let Some(github) = &self.github else { return };
+        let shown = show();
+        for command in github::commands(&shown.annotations) {
+            self.raw(&command);
+        }
+        if let Err(error) = github.append(&shown.summary) {
+            self.note(&format!("warning: the job summary cannot be written: {error}"));
+        }
+    }
+
+    /// A text for people, and for the runner nothing but text.
+    fn harmless<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.github.is_some() { github::harmless(text).into() } else { text.into() }
+    }
+
+    /// A line of JSON, and for the runner nothing but text.
+    fn harmless_json<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.github.is_some() { github::harmless_json(text).into() } else { text.into() }
     }
 
     /// The options.
@@ -91,7 +124,7 @@ impl Printer {
     /// Prints a result: the text for people, the document for machines.
     pub fn result<T: Serialize>(&self, schema: &str, data: &T, text: impl FnOnce(Style) -> String) {
         match self.options.format {
-            Format::Text => self.data(&text(self.style())),
+            Format::Text => self.data(&self.harmless(&text(self.style()))),
             Format::Json => self.document(schema, data, true),
             Format::Ndjson => self.document(schema, data, false),
         }
@@ -102,7 +135,7 @@ impl Printer {
         let document = Document { schema, data };
         let text = if pretty { serde_json::to_string_pretty(&document) } else { serde_json::to_string(&document) };
         match text {
-            Ok(text) => self.data(&text),
+            Ok(text) => self.data(&self.harmless_json(&text)),
             Err(error) => self.note(&format!("error: the result cannot be written as JSON: {error}")),
         }
     }
@@ -133,7 +166,7 @@ impl Printer {
 
     /// Prints one of many documents as a line. False: the reader is gone, and wants no more.
     pub fn line<T: Serialize>(&self, schema: &str, data: &T) -> bool {
-        serde_json::to_string(&Document { schema, data }).is_ok_and(|text| self.part(&text))
+        serde_json::to_string(&Document { schema, data }).is_ok_and(|text| self.part(&self.harmless_json(&text)))
     }
 
     /// Tells people something on stderr, unless they want quiet.
@@ -145,6 +178,10 @@ impl Printer {
 
     /// Tells people something on stderr that they must not miss.
     pub fn always(&self, text: &str) {
+        self.raw(&self.harmless(text));
+    }
+
+    fn raw(&self, text: &str) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody can be told that nobody can be told.
         let _ = write_to(&mut std::io::stderr().lock(), text);
@@ -152,6 +189,11 @@ impl Printer {
 
     /// Prints an error.
     pub fn error(&self, error: &OpError) {
+        self.to_github(|| {
+            let hint = error.hint.as_deref().map(|hint| format!("\n{hint}")).unwrap_or_default();
+            let annotations = vec![github::Annotation::error("cellctl", format!("{}{hint}", error.message))];
+            github::Shown { annotations, ..github::Shown::default() }
+        });
         if self.options.format != Format::Text {
             let data = serde_json::json!({
                 "kind": error.kind,

@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::domain::ids::CellId;
 use crate::domain::plan::Action;
+use crate::domain::rollout::event::Event as RolloutEvent;
 use crate::ops::event::{Event, Outcome, Reporter};
 
 use super::import_progress::{ImportBar, ImportLines};
@@ -245,6 +246,8 @@ impl Reporter for Bars {
             Event::RolloutLetGo { .. } => self.rollout_let_go(),
             _ => {}
         }
+        // What a look at gates came to is drawn.
+        let drawn = matches!(event, Event::RolloutStepped { what, .. } if matches!(**what, RolloutEvent::Baked { .. }));
         let shown = matches!(
             event,
             Event::CellFinished { .. }
@@ -254,7 +257,7 @@ impl Reporter for Bars {
                 | Event::Noted { .. }
         );
         let failed = matches!(event, Event::ResourceChanged { status, .. } if status.ends_with("_FAILED"));
-        if let Some(line) = line(event, self.style).filter(|_| shown || failed) {
+        if let Some(line) = line(event, self.style).filter(|_| (shown && !drawn) || failed) {
             self.print(&line);
         }
     }

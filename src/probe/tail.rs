@@ -66,7 +66,9 @@ mod tests {
 
     fn last_of(parts: &[&[u8]]) -> String {
         let mut tail = Tail::default();
-        parts.iter().for_each(|part| tail.push(part));
+        for part in parts {
+            tail.push(part);
+        }
         tail.finish()
     }
 

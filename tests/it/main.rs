@@ -10,11 +10,15 @@ mod architecture;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod ci;
+#[cfg(test)]
 mod docs;
 #[cfg(test)]
 mod emulator;
 #[cfg(test)]
 mod excerpts;
+#[cfg(test)]
+mod github;
 #[cfg(test)]
 mod local;
 #[cfg(test)]

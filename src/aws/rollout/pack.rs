@@ -70,6 +70,10 @@ impl Write for Bounded {
 mod tests {
     use super::*;
 
+    fn numbers(count: u32) -> String {
+        (0..count).map(|number| number.to_string()).collect::<Vec<_>>().join(",")
+    }
+
     async fn unpack(packed: &[u8], bytes: usize) -> Result<String> {
         let mut unpacker = Unpacker::new(bytes);
         for part in packed.chunks(100) {
@@ -80,7 +84,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_text_comes_back_as_it_was() {
-        for text in [String::new(), "ä".to_owned(), (0..200_000).map(|n| format!("{n},")).collect()] {
+        for text in [String::new(), "ä".to_owned(), numbers(200_000)] {
             let packed = pack(&text).await.expect("packed");
             assert_eq!(unpack(&packed, text.len()).await.expect("unpacked"), text);
         }
@@ -95,7 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_cut_off_or_changed_is_not_unpacked() {
-        let text: String = (0..20_000).map(|n| format!("{n},")).collect();
+        let text = numbers(20_000);
         let packed = pack(&text).await.expect("packed");
         let cut = unpack(&packed[..packed.len() - 200], text.len()).await;
         assert!(cut.is_err() || cut.is_ok_and(|cut| cut != text), "a part of it is not the whole");

@@ -21,9 +21,9 @@ use crate::domain::rollout::gate::Metric;
 use crate::ports::rollout::{Alarm, Depth, Series, Signals};
 use crate::ports::{CallError, CallErrorKind, Called};
 
-/// Most names, and most alarms, of one `DescribeAlarms` (CloudWatch API reference).
+/// Most names, and most alarms, of one `DescribeAlarms` (its API reference).
 const ALARMS_MAX: usize = 100;
-/// Most queries of one `GetMetricData` (CloudWatch API reference).
+/// Most queries of one `GetMetricData` (its API reference).
 const QUERIES_MAX: usize = 500;
 
 /// The adapter.
@@ -141,16 +141,12 @@ fn take(result: &MetricDataResult, points: &mut [Vec<f64>]) -> Result<(), String
     let number = id.strip_prefix('m').and_then(|number| number.parse::<usize>().ok());
     let of = number.and_then(|number| points.get_mut(number));
     let of = of.ok_or_else(|| format!("the service answers with {id:?}, which nobody asked for"))?;
-    match result.status_code() {
-        Some(code @ (StatusCode::InternalError | StatusCode::Forbidden)) => {
-            let said = result.messages().iter().filter_map(|message| message.value()).collect::<Vec<_>>().join("; ");
-            Err(format!("the service gives no data for {}: {code} {said}", result.label().unwrap_or(id)))
-        }
-        _ => {
-            of.extend_from_slice(result.values());
-            Ok(())
-        }
+    if let Some(code @ (StatusCode::InternalError | StatusCode::Forbidden)) = result.status_code() {
+        let said = result.messages().iter().filter_map(|message| message.value()).collect::<Vec<_>>().join("; ");
+        return Err(format!("the service gives no data for {}: {code} {said}", result.label().unwrap_or(id)));
     }
+    of.extend_from_slice(result.values());
+    Ok(())
 }
 
 /// The name of a queue, which CloudFormation knows by its address.

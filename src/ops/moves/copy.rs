@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::domain::data::Item;
 use crate::domain::data::find::is_expired;
@@ -30,8 +31,8 @@ use super::scan::{CLOCK_OFF_MS, SEGMENTS_AT_ONCE, segments};
 const PAGES_MAX: usize = 4;
 /// Bytes of a bulk put at most, about: as base64 and JSON below the 16 MB of `BatchWriteItem`.
 const BULK_BYTES_MAX: usize = 8_000_000;
-/// Time between two writes of cursors, in milliseconds.
-const STORE_MS: u64 = 1_000;
+/// Time between two writes of cursors.
+const STORE: Duration = Duration::from_secs(1);
 /// How often items may be refused for the pace, one time after another and none of them taken: some six minutes.
 const REFUSALS_MAX: u32 = 45;
 
@@ -57,11 +58,8 @@ struct Cursor {
     done: bool,
 }
 
-/// The cursors that the ledger does not have yet, by name of their documents.
-struct Cursors {
-    new: BTreeMap<String, Cursor>,
-    stored_ms: u64,
-}
+/// Cursors by name of their documents.
+type Cursors = BTreeMap<String, Cursor>;
 
 /// Number of items, and their bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,6 +89,7 @@ struct Copy<'a> {
     gate: Gate,
     bucket: Bucket,
     pages: Arc<Semaphore>,
+    /// Those that the ledger does not have yet.
     cursors: Mutex<Cursors>,
 }
 
@@ -119,7 +118,7 @@ pub(super) async fn copy(context: &Context<'_>, meter: &Meter) -> Result<Copied,
         gate: Gate::new(),
         bucket: Bucket::new(now_ms),
         pages: Arc::new(Semaphore::new(PAGES_MAX)),
-        cursors: Mutex::new(Cursors { new: BTreeMap::new(), stored_ms: now_ms }),
+        cursors: Mutex::default(),
     };
     let stored = ledger::read(context, ledger::COPY).await?;
     let mut parts = Vec::new();
@@ -130,8 +129,14 @@ pub(super) async fn copy(context: &Context<'_>, meter: &Meter) -> Result<Copied,
         };
         parts.push((part, cursor));
     }
-    let cursors = copy.all(&parts).await?;
-    copy.store(true).await?;
+    let ended = Notify::new();
+    let all = async {
+        let cursors = copy.all(&parts).await;
+        ended.notify_one();
+        cursors
+    };
+    let (cursors, ()) = futures_util::try_join!(all, copy.keep_stored(&ended))?;
+    copy.store().await?;
     let in_doubt_until_ms = context.doubt_until_ms();
     let (items, bytes) = cursors.iter().fold((0, 0), |sum, cursor| (sum.0 + cursor.items, sum.1 + cursor.bytes));
     Ok(Copied { items, bytes, in_doubt_until_ms })
@@ -200,8 +205,9 @@ impl Copy<'_> {
                     cursor.bytes += sum.bytes;
                     cursor.done = next.is_none();
                     cursor.from = next;
-                    self.lock().new.insert(part.name.clone(), cursor.clone());
-                    self.store(false).await?;
+                    // Nothing is awaited here: a request under way may hold what the next one needs, and goes on only where
+                    // it is polled.
+                    self.lock().insert(part.name.clone(), cursor.clone());
                 }
                 Some(page) = pages.recv() => puts.push_back(self.put_page(part, page)),
                 else => return Ok(cursor),
@@ -278,17 +284,20 @@ impl Copy<'_> {
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the cursors that have moved, at most once a second but at the end.
-    async fn store(&self, end: bool) -> Result<(), Halt> {
-        let now_ms = self.context.world.clock.monotonic_ms();
-        let new = {
-            let mut cursors = self.lock();
-            if !end && now_ms.saturating_sub(cursors.stored_ms) < STORE_MS {
-                return Ok(());
+    /// Writes the cursors that have moved once a second, until everything is copied.
+    async fn keep_stored(&self, ended: &Notify) -> Result<(), Halt> {
+        loop {
+            tokio::select! {
+                biased;
+                () = ended.notified() => return Ok(()),
+                () = self.context.world.clock.sleep(STORE) => self.store().await?,
             }
-            cursors.stored_ms = now_ms;
-            std::mem::take(&mut cursors.new)
-        };
+        }
+    }
+
+    /// Writes the cursors that have moved.
+    async fn store(&self) -> Result<(), Halt> {
+        let new = std::mem::take(&mut *self.lock());
         let writes: Result<Vec<_>, Halt> = new.iter().map(|(name, it)| ledger::document(name.clone(), it)).collect();
         ledger::write(self.context, &writes?).await
     }

@@ -249,8 +249,9 @@ async fn drive(
                 queue.crowd.leave(&source, &target);
                 runs.push(run);
             }
-            () = clock.sleep(LOOK), if waiting => {
-                if let Some(moves) = look().await {
+            // All of it beside the moves, which hold their leases and locks only as long as they are polled.
+            seen = async { clock.sleep(LOOK).await; look().await }, if waiting => {
+                if let Some(moves) = seen {
                     queue.see(&moves);
                 }
             }

@@ -41,6 +41,8 @@ const PAGE: usize = 7;
 #[derive(Default)]
 pub(super) struct World {
     pub(super) inner: Mutex<Inner>,
+    /// What calls hold while they last, where they go one by one.
+    line: tokio::sync::Mutex<()>,
     chance: AtomicU64,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Inner {
     /// Tokens of transactions, with what they have written.
     pub(super) tokens: BTreeMap<String, Vec<Write>>,
     pub(super) guard_holds: bool,
+    /// Whether calls go one by one, in the order in which they were made, as by a lock that all of them need.
+    pub(super) one_by_one: bool,
     /// The shards that guarded writes check which are under way, and the same each time that one begins.
     guarded: Vec<u8>,
     pub(super) guarded_together: Vec<Vec<u8>>,
@@ -145,6 +149,8 @@ impl World {
 
     /// Lets a call begin: gives how it is to fail.
     async fn begin(&self, name: &'static str) -> Option<(CallError, bool)> {
+        let one_by_one = self.lock().one_by_one;
+        let _turn = if one_by_one { Some(self.line.lock().await) } else { None };
         tokio::time::sleep(Duration::from_millis(1)).await;
         let mut inner = self.lock();
         inner.calls.push(name);

@@ -166,7 +166,7 @@ pub(in crate::output) fn begun(state: &Rollout) -> String {
     let cells: usize = state.plan.waves.iter().map(|wave| wave.cells).sum();
     let waves = many(state.plan.waves.len() as u64, "wave");
     let stage = match state.current().filter(|_| !state.stage.is_over()) {
-        Some(wave) => format!("{} {}", visible(&wave.name), terms::wave(state, state.wave, None).0),
+        Some(wave) => format!("{}: {}", visible(&wave.name), terms::wave(state, state.wave, None).0),
         None => state.stage.as_str().to_owned(),
     };
     format!("rollout {}: {} in {waves}; {stage}", state.plan.id, many(cells as u64, "cell"))

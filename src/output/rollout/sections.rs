@@ -3,6 +3,7 @@
 //! Constraint kept: names and reasons from outside steer no terminal.
 
 use crate::domain::rollout::event::{Changed, Troubled};
+use crate::domain::rollout::gate::Verdict;
 use crate::domain::rollout::machine::{Progress as WaveProgress, Rollout, Stage};
 use crate::ops::rollout::Progress;
 use crate::output::Style;
@@ -71,7 +72,7 @@ fn took(wave: &WaveProgress) -> String {
     wave.started_at_ms.zip(end).map_or_else(|| "-".to_owned(), |(from, to)| terms::between(from, to))
 }
 
-/// A row for each gate of the wave that it is at, the worst first; none where no gate was looked at.
+/// A row for each gate of the wave that it is at, the worst first; none where there is nothing to tell.
 pub(super) fn gates(
     state: &Rollout,
     progress: Option<&Progress>,
@@ -79,7 +80,9 @@ pub(super) fn gates(
     style: Style,
 ) -> Option<String> {
     let mut looks: Vec<_> = terms::gates(state, progress).iter().collect();
-    if looks.is_empty() || state.stage == Stage::Completed {
+    // Of a rollout that is over, only what did not hold is of interest.
+    let all_hold = looks.iter().all(|look| look.verdict == Verdict::Pass);
+    if looks.is_empty() || (state.stage.is_over() && all_hold) {
         return None;
     }
     looks.sort_by_key(|look| std::cmp::Reverse((look.failed, look.verdict)));

@@ -73,7 +73,7 @@ pub(super) fn detail(event: &Event) -> String {
         Event::WaveStarted { .. } => "what its cells were is written down".to_owned(),
         Event::WaveChanged { changed, .. } | Event::WaveBack { changed, .. } => self::changed(changed),
         Event::Baked { baked_ms, gates, .. } => {
-            format!("baked for {}; gates: {}", terms::span(*baked_ms), terms::gates_in_short(gates))
+            format!("for {}; gates: {}", terms::span(*baked_ms), terms::gates_in_short(gates))
         }
         Event::GatesFailed { baked_ms, gates, .. } => {
             let first = gates.iter().find(|look| look.failed).and_then(|look| look.seen.first());

@@ -129,3 +129,20 @@ async fn a_document_that_was_damaged_is_not_given() {
         assert!(error.message.contains("damaged"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_part_of_another_document_is_not_taken_for_its_own() {
+    let rolling = Rolling::make("rolldocswap").await;
+    let (rollouts, table) = (&rolling.rollouts, rolling.table());
+    for name in ["one", "two"] {
+        rollouts.put_document(ID, name, name).await.expect("written");
+    }
+    let mut items: Vec<_> = rolling.aws.items(&table).await;
+    items.retain(|item| item.contains_key("part"));
+    let [one, two] = items.as_mut_slice() else { panic!("{items:?}") };
+    std::mem::swap(one.get_mut("part").expect("bytes"), two.get_mut("part").expect("bytes"));
+    let swapped = one.clone();
+    rolling.aws.dynamodb.put_item().table_name(&table).set_item(Some(swapped)).send().await.expect("written");
+    let read = [rollouts.document(ID, "one").await, rollouts.document(ID, "two").await];
+    assert_eq!(read.iter().filter(|read| read.is_err()).count(), 1, "{read:?}");
+}

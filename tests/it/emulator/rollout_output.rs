@@ -12,10 +12,11 @@ use super::tenant_output::on_terminal;
 /// A shop with two cells that are as they should be, and waves of one cell each.
 async fn two(test: &str, first: &str, second: &str) -> Shop {
     let shop = Shop::small(test, &["cell-1", "cell-2"]).await;
-    let waves = format!(
-        "{}  rollout:\n    waves:\n      - {{ name: first, select: name=cell-1, {first} }}\n      - {{ name: second, {second} }}\n",
-        shop.read("cells/fleet.yaml")
-    );
+    let fleet = shop.read("cells/fleet.yaml");
+    let without = fleet.split("\n  rollout:").next().expect("a part");
+    let first = format!("name: first, select: name=cell-1, {first}");
+    let waves =
+        format!("{without}\n  rollout:\n    waves:\n      - {{ {first} }}\n      - {{ name: second, {second} }}\n");
     shop.write("cells/fleet.yaml", &waves);
     shop.applied().await
 }

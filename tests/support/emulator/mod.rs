@@ -8,7 +8,7 @@
 
 mod aws;
 pub(crate) mod movable;
-mod proxy;
+pub(crate) mod proxy;
 pub(crate) mod rollouts;
 mod run;
 mod shop;

@@ -18,7 +18,10 @@ use tokio::task::JoinHandle;
 /// Bytes of a body; the largest is the code of a function.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Why a request gets no answer.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// An answer.
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// A request that went by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +99,8 @@ impl Proxy {
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let server = tokio::spawn(accept(listener, Arc::clone(&state)));
+        let passing = Arc::clone(&state);
+        let server = tokio::spawn(serve(listener, move |request| pass(request, Arc::clone(&passing))));
         Self { port, state, server }
     }
 
@@ -146,12 +150,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+/// Answers whatever comes in, until it is dropped.
+pub(crate) async fn serve<A, F>(listener: TcpListener, answer: A)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Answer, Failure>> + Send + 'static,
+{
     let mut connections = tokio::task::JoinSet::new();
     loop {
         if let Ok((stream, _)) = listener.accept().await {
-            let state = Arc::clone(&state);
-            let service = service_fn(move |request| pass(request, Arc::clone(&state)));
+            let service = service_fn(answer.clone());
             // An error is a program that was killed.
             connections.spawn(async move {
                 let _ = stream.set_nodelay(true);
@@ -162,10 +170,15 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
     }
 }
 
-async fn pass(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Failure> {
+/// A request with all of its body, and its name.
+pub(crate) async fn read(request: Request<Incoming>) -> Result<(Seen, Request<Full<Bytes>>, Bytes), Failure> {
     let (head, body) = request.into_parts();
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await?.to_bytes();
-    let seen = name(&head, &body);
+    Ok((name(&head, &body), Request::from_parts(head, Full::new(body.clone())), body))
+}
+
+async fn pass(request: Request<Incoming>, state: Arc<State>) -> Result<Answer, Failure> {
+    let (seen, request, _) = read(request).await?;
     if let Some((status, body)) = lock(&state.refuse).as_mut().and_then(|refuse| refuse(&seen)) {
         lock(&state.seen).push(seen);
         return Ok(Response::builder().status(status).body(Full::new(body))?);
@@ -174,7 +187,7 @@ async fn pass(request: Request<Incoming>, state: Arc<State>) -> Result<Response<
     if held == Some(When::Before) {
         state.wait_for_release().await;
     }
-    let answer = forward(&state.upstream, Request::from_parts(head, Full::new(body))).await;
+    let answer = forward(&state.upstream, request).await;
     if held == Some(When::After) {
         state.wait_for_release().await;
     }
@@ -194,7 +207,7 @@ impl State {
         hold.take().map(|order| order.when)
     }
 
-    async fn spoil(&self, seen: &Seen, answer: Response<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Failure> {
+    async fn spoil(&self, seen: &Seen, answer: Answer) -> Result<Answer, Failure> {
         let (mut head, body) = answer.into_parts();
         let body = body.collect().await?.to_bytes();
         let body = match lock(&self.spoil).as_mut() {
@@ -216,7 +229,8 @@ impl State {
     }
 }
 
-async fn forward(upstream: &str, mut request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Failure> {
+/// Passes a request on to `upstream`, a host and its port.
+pub(crate) async fn forward(upstream: &str, mut request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
     // A connection for each request; what the program says of its own connection is not passed on.
     request.headers_mut().remove(hyper::header::CONNECTION);
     let stream = TcpStream::connect(upstream).await?;

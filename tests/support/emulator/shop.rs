@@ -37,7 +37,8 @@ pub(crate) struct Shop {
     pub(crate) engine: Engine,
     /// A look past the program.
     pub(crate) aws: Aws,
-    endpoint: String,
+    /// Address of the endpoint.
+    pub(crate) endpoint: String,
 }
 
 impl Shop {

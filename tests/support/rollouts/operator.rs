@@ -172,7 +172,7 @@ pub(crate) async fn person(sim: Arc<Sim>, task: Arc<Task>) {
             sim.with(|state| state.truth.promoted = true);
             order(&sim, &task, |orders| orders.promote = Some(word(state.wave))).await;
         }
-        Wish::Nothing | Wish::Promote => {}
+        Wish::Promote | Wish::Nothing => {}
     }
 }
 

@@ -72,6 +72,19 @@ async fn the_cursor_never_passes_a_page_that_is_not_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn requests_that_need_the_same_lock_as_the_ledger_do_not_stop_the_copy() {
+    let stage = stage(Find::PartitionKey).await;
+    (50..5_000).for_each(|number| stage.lock().put("source", number, "a"));
+    stage.lock().one_by_one = true;
+    let (context, meter) = (stage.context(), Meter::new(At::Capturing));
+    let copied = tokio::time::timeout(Duration::from_mins(10), send(copy(&context, &meter))).await;
+    assert_eq!(copied.expect("it ends").expect("no failure").items, 5_000);
+    let stores = stage.lock().calls.iter().filter(|call| **call == "put_ledger").count();
+    assert!(stores > 1, "the cursor is stored under way: {stores}");
+    assert_same(&stage);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_without_an_answer_is_waited_for_by_the_barrier() {
     let stage = stage(Find::PartitionKey).await;
     stage.lock().fail("put_bulk", CallErrorKind::InDoubt, true);

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Reserved;
 use crate::domain::audit::Actor;
+use crate::domain::definition::RolloutSpec;
 use crate::domain::fleet::{Cell, Fleet};
 use crate::domain::ids::CellId;
 use crate::domain::rollout::RolloutId;
@@ -37,7 +38,7 @@ fn fleet(stage: &Stage) -> Fleet {
         tags: [].into(),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: RolloutSpec::default(),
         residency: [].into(),
         cells: CELLS.map(defined).into(),
     }
@@ -94,7 +95,7 @@ async fn who_waits_for_a_rollout_still_obeys() {
     stage.stop = stopped;
     let context = stage.context();
     let ordered = async {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         stop.send_replace(true);
     };
     let (reserved, ()) = tokio::join!(reserve(&context, &stage), ordered);

@@ -152,11 +152,12 @@ fn tiles(state: &Rollout) -> Vec<(&'static str, String, String)> {
     let back: usize = state.waves.iter().filter_map(|wave| wave.back.as_ref()).map(|ended| ended.done).sum();
     let passed = state.waves.iter().filter(|wave| wave.passed_at_ms.is_some()).count();
     let begun = plan.waves.iter().zip(&state.waves).filter(|(_, progress)| progress.started_at_ms.is_some());
-    let reached: u64 = begun.map(|(wave, _)| wave.tenants).sum();
+    let (begun, reached) =
+        begun.fold((0, 0), |(cells, tenants), (wave, _)| (cells + wave.cells, tenants + wave.tenants));
     vec![
         ("waves good", passed.to_string(), format!("of {}", plan.waves.len())),
         ("cells changed", changed.to_string(), format!("of {whole}")),
-        ("cells taken back", back.to_string(), format!("of {changed}")),
+        ("cells taken back", back.to_string(), format!("of {begun} in waves begun")),
         ("tenants in waves begun", words::share(reached, plan.tenants), format!("{reached} of {}", plan.tenants)),
         ("from plan to last entry", between(plan.at_ms, state.at_ms), String::new()),
     ]
