@@ -8,12 +8,8 @@
 
 mod aws;
 pub(crate) mod movable;
-<<<<<<< HEAD
-mod proxy;
-pub(crate) mod rollouts;
-=======
 pub(crate) mod proxy;
->>>>>>> main
+pub(crate) mod rollouts;
 mod run;
 mod shop;
 mod tables;
