@@ -26,10 +26,10 @@ pub(crate) fn write_fleet(dir: &std::path::Path) {
 /// A cell with one to five tables, one to four queues and a function. One in a hundred is a canary, one in fifty dedicated.
 fn definition(n: usize, shape: usize) -> String {
     use std::fmt::Write as _;
-    let kind = if n % 100 == 0 { "canary" } else { "shared" };
+    let kind = if n.is_multiple_of(100) { "canary" } else { "shared" };
     let kind = if n % 50 == 1 { "dedicated" } else { kind };
     let kind = if n == 0 { "zero" } else { kind };
-    let region = if n % 3 == 0 { "us-east-1" } else { "eu-central-1" };
+    let region = if n.is_multiple_of(3) { "us-east-1" } else { "eu-central-1" };
     let mut text = format!(
         "apiVersion: cellctl/v1\nkind: Cell\nmetadata: {{ name: cell-{n}, labels: {{ ring: r{} }} }}\nspec:\n  \
          type: {kind}\n  region: {region}\n  capacity: {{ tenants: 500, weight: 10000 }}\n  tables:\n",

@@ -102,7 +102,7 @@ fn fleet() -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: cellctl::domain::definition::RolloutSpec::default(),
         residency: BTreeMap::from([("eu".parse().expect("a name"), set(&REGIONS[..2]))]),
         cells: (0..CELLS).map(cell).collect(),
     }

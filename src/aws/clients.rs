@@ -45,7 +45,7 @@ pub struct PlaceClients {
     pub dynamodb: aws_sdk_dynamodb::Client,
     /// Streams of DynamoDB.
     pub streams: aws_sdk_dynamodbstreams::Client,
-    /// CloudWatch.
+    /// `CloudWatch`.
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     /// SQS.
     pub sqs: aws_sdk_sqs::Client,

@@ -1,6 +1,8 @@
 //! Rollouts as they may have gone, for tests of what is shown of them. Owns: their journals. Constraint kept: each is folded
 //! by the state machine, so that no story is one that cannot happen.
 
+#![allow(clippy::expect_used, reason = "a story that cannot be told is a test that fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cellctl::domain::definition::{Rollback, Worse};
@@ -160,9 +162,9 @@ impl Teller {
     }
 
     fn bake(&mut self, wave: usize) {
-        for minute in [2, 4, 6, 8] {
+        for minute in [2_u32, 4, 6, 8] {
             let gates = looks(&self.plan, wave, None);
-            self.tell(2 * MINUTE_MS, Event::Baked { wave, baked_ms: minute * 60_000, looks: minute as u32, gates });
+            self.tell(2 * MINUTE_MS, Event::Baked { wave, baked_ms: u64::from(minute) * 60_000, looks: minute, gates });
         }
         let gates = looks(&self.plan, wave, None);
         self.tell(2 * MINUTE_MS, Event::WavePassed { wave, baked_ms: BAKE_MS, promoted_by: None, gates });
@@ -214,7 +216,7 @@ pub(crate) fn hostile() -> Story {
     let mut teller = Teller::new(&[("canary", 3), ("rest", 60)]);
     teller.plan.commit = Some(HOSTILE.to_owned());
     teller.plan.selection = Some(HOSTILE.to_owned());
-    teller.plan.waves[0].gates[0].name = HOSTILE.to_owned();
+    HOSTILE.clone_into(&mut teller.plan.waves[0].gates[0].name);
     let plan = Box::new(teller.plan.clone());
     teller.journal[0].event = Event::Planned { plan };
     let trouble = |number| Troubled { cell: name(number), outcome: "failed".to_owned(), why: HOSTILE.to_owned() };

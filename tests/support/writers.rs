@@ -46,7 +46,7 @@ fn fleet(name: &str, tenants: usize) -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: cellctl::domain::definition::RolloutSpec::default(),
         residency: BTreeMap::new(),
         cells: (0..CELLS).map(cell).collect(),
     }

@@ -187,7 +187,7 @@ mod tests {
         close(2.0 * ranked.approximate(), 0.111_346_886_533, 1e-6);
     }
 
-    /// With ties: the test of ClickHouse's `mannWhitneyUTest`, 01560: U = 223, p = 0.5426959774289482 two-sided.
+    /// With ties: the test of `ClickHouse`'s `mannWhitneyUTest`, 01560: U = 223, p = 0.5426959774289482 two-sided.
     #[test]
     fn ties_are_corrected_for() {
         let left = [

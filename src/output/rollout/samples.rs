@@ -147,14 +147,14 @@ pub(crate) fn failed() -> Changed {
 
 pub(crate) fn shown(events: Vec<Event>) -> Shown {
     let first = Event::Planned { plan: Box::new(plan()) };
-    let entry = |(index, event): (usize, Event)| Entry {
-        seq: index as u64 + 1,
-        at_ms: AT_MS + index as i64 * MINUTE_MS,
+    let entry = |(seq, event): (u64, Event)| Entry {
+        seq,
+        at_ms: AT_MS + i64::try_from(seq - 1).expect("few") * MINUTE_MS,
         by: "ann@desk".to_owned(),
         token: 1,
         event,
     };
-    let journal: Vec<Entry> = [first].into_iter().chain(events).enumerate().map(entry).collect();
+    let journal: Vec<Entry> = (1..).zip([first].into_iter().chain(events)).map(entry).collect();
     let state = Rollout::fold(&journal).expect("a legal journal").expect("a rollout");
     Shown { state, journal, orders: Orders::default(), lease: None, progress: None }
 }

@@ -160,11 +160,8 @@ pub(in crate::output) fn detail(event: &Event, plan: &Plan) -> String {
             let number = many(u64::from(*number), "look");
             format!("{} for {}, {number}: {}", name(*wave), millis(*baked_ms), looks(gates))
         }
-        Event::GatesFailed { wave, baked_ms, gates } => {
-            format!("{} after {}: {}", name(*wave), millis(*baked_ms), looks(gates))
-        }
         Event::WavePassed { wave, promoted_by: Some(who), .. } => format!("{}, promoted by {who}", name(*wave)),
-        Event::WavePassed { wave, baked_ms, gates, .. } => {
+        Event::GatesFailed { wave, baked_ms, gates } | Event::WavePassed { wave, baked_ms, gates, .. } => {
             format!("{} after {}: {}", name(*wave), millis(*baked_ms), looks(gates))
         }
         Event::RollbackStarted { first, why, who } => {

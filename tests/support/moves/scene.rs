@@ -310,7 +310,7 @@ fn fleet(places: &[Place; 2], tables: &[Table]) -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: cellctl::domain::definition::RolloutSpec::default(),
         residency: BTreeMap::new(),
         cells: vec![cell(0), cell(1)],
     }

@@ -106,7 +106,7 @@ impl Drawn {
             harm,
             wish: wishes[rng.usize(..wishes.len())],
             wish_ms: [1_000, 300_000, 3_000_000][rng.usize(..3)] + rng.u64(..60_000),
-            deleted: if rng.u8(..4) == 0 { 1 } else { 0 },
+            deleted: usize::from(rng.u8(..4) == 0),
             deleted_ms: [1_000, 300_000, 3_000_000][rng.usize(..3)] + rng.u64(..60_000),
             regret: rng.u8(..3) == 0,
             faults,

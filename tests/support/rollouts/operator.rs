@@ -69,8 +69,8 @@ async fn order(sim: &Arc<Sim>, task: &Task, change: impl Fn(&mut Orders) + Send 
     sim.with(|state| state.note(if given.is_ok() { "ordered" } else { "order refused" }, 0));
 }
 
-fn word(wave: usize) -> Option<Word> {
-    Some(Word { wave, by: "person".to_owned() })
+fn word(wave: usize) -> Word {
+    Word { wave, by: "person".to_owned() }
 }
 
 /// Runs pilots until nobody has to act any more.
@@ -121,7 +121,7 @@ async fn answer(sim: &Arc<Sim>, task: &Task, outcome: Outcome, regrets: &mut boo
         }
         Ended::Completed | Ended::RolledBack { .. } | Ended::Aborted { .. } => true,
         Ended::AwaitsApproval { .. } => {
-            order(sim, task, |orders| orders.approve = word(wave)).await;
+            order(sim, task, |orders| orders.approve = Some(word(wave))).await;
             false
         }
         Ended::BackFailed { .. } => {
@@ -139,7 +139,7 @@ async fn after_halt(sim: &Arc<Sim>, task: &Task, wave: usize) -> bool {
         0 => return true,
         1 => {
             sim.with(|state| state.truth.promoted = true);
-            order(sim, task, |orders| orders.promote = word(wave)).await;
+            order(sim, task, |orders| orders.promote = Some(word(wave))).await;
         }
         2 => order(sim, task, |orders| orders.abort = Some("a person".to_owned())).await,
         _ => order(sim, task, |orders| orders.rollback = Some(Rollback::All)).await,
@@ -165,15 +165,14 @@ pub(crate) async fn person(sim: Arc<Sim>, task: Arc<Task>) {
     pause(task.drawn.wish_ms).await;
     let Some(state) = sim.with(|state| state.open_journal()) else { return };
     match task.drawn.wish {
-        Wish::Nothing => {}
         Wish::Pause => order(&sim, &task, |orders| orders.pause = true).await,
         Wish::Abort => order(&sim, &task, |orders| orders.abort = Some("a person".to_owned())).await,
         Wish::Rollback => order(&sim, &task, |orders| orders.rollback = Some(Rollback::Wave)).await,
         Wish::Promote if state.stage == Stage::Baking => {
             sim.with(|state| state.truth.promoted = true);
-            order(&sim, &task, |orders| orders.promote = word(state.wave)).await;
+            order(&sim, &task, |orders| orders.promote = Some(word(state.wave))).await;
         }
-        Wish::Promote => {}
+        Wish::Promote | Wish::Nothing => {}
     }
 }
 

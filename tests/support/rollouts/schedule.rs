@@ -59,7 +59,9 @@ async fn play(drawn: &Drawn, strike: Option<(u64, Strike)>, verbose: bool) -> Ou
         tokio::task::spawn_local(deleter(Arc::clone(&sim), Arc::clone(&task))),
     ];
     operate(Arc::clone(&sim), task).await;
-    around.into_iter().for_each(|one| one.abort());
+    for one in around {
+        one.abort();
+    }
     // What is late comes, and is seen.
     pause(LONG_MS).await;
     sim.with(|state| {

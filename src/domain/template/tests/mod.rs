@@ -52,7 +52,7 @@ fn fleet(mut cells: Vec<Cell>) -> Fleet {
         tags: BTreeMap::from([("team".to_owned(), "orders".to_owned())]),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: crate::domain::definition::RolloutSpec::default(),
         residency: BTreeMap::new(),
         cells,
     }

@@ -33,7 +33,7 @@ fn fleet(stage: &Stage) -> Fleet {
         tags: [].into(),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: crate::domain::definition::RolloutSpec::default(),
         residency: [].into(),
         cells: Vec::new(),
     }

@@ -144,9 +144,9 @@ impl TenantMap for World {
         Ok(self.lock().loads.get(cell).cloned())
     }
     async fn write(&self, changes: &[MapChange]) -> Called<Written> {
-        let at_rest = changes.iter().flat_map(|change| &change.at_rest);
+        let mut at_rest = changes.iter().flat_map(|change| &change.at_rest);
         let marked = |cell: &&CellId| self.lock().loads.get(*cell).is_some_and(|load| load.changing.is_some());
-        if let Some(cell) = at_rest.filter(marked).next() {
+        if let Some(cell) = at_rest.find(marked) {
             return Ok(Written::CellChanging(cell.clone()));
         }
         self.lock().entry = changes.last().map(|change| change.after.clone());

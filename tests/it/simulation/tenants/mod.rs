@@ -59,7 +59,7 @@ pub(super) fn fleet() -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: cellctl::domain::definition::RolloutSpec::default(),
         residency: BTreeMap::from([(
             "us".parse().expect("valid"),
             std::iter::once("us-east-1".parse().expect("valid")).collect(),

@@ -114,7 +114,7 @@ fn fleet() -> Fleet {
         tags: BTreeMap::new(),
         concurrency: None,
         max_failures: None,
-        rollout: Default::default(),
+        rollout: crate::domain::definition::RolloutSpec::default(),
         residency: BTreeMap::from([("eu".parse().expect("a name"), eu.into())]),
         cells: Vec::new(),
     }
