@@ -138,7 +138,7 @@ async fn notes_are_read_in_order_and_forgotten() {
     // Notes are no shards, neither for a move nor for the map; shards are no notes.
     assert_eq!(shards(&movable, &table).await.len(), 2);
     let found = movable.tables.tenants().page(&table, None).await.expect("read");
-    assert_eq!(found.shards.len(), 1);
+    assert_eq!(found.shards.len(), 2);
     let twice: Vec<u64> = numbers[..59].iter().chain(&numbers[..2]).copied().chain([0, 1]).collect();
     movable.adapter.forget(&table, &tenant, &twice).await.expect("deleted");
     let left = movable.adapter.notes(&table, &tenant, 0).await.expect("read").notes;
