@@ -22,6 +22,7 @@ use crate::wire;
 
 use super::context::{self, Loaded};
 use super::demo_move::MoveScene;
+use super::demo_rollout::RolloutScene;
 use super::demo_tenants::Scene;
 use super::plan::encode;
 use super::{Ran, Session};
@@ -30,7 +31,7 @@ static CELLS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/cells");
 static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 static FUNCTIONS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/functions");
 
-/// Show the main job on a local endpoint: create a fleet, change it, place tenants in it, move one of them.
+/// Show the main job on a local endpoint: create a fleet, change it, place tenants, move one, roll changes out.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Write the endpoint's log to this file and keep it.
@@ -59,7 +60,7 @@ pub async fn run(args: DemoArgs, session: &Session) -> Ran {
     demo.play().await
 }
 
-fn failed(what: &str, error: &std::io::Error) -> OpError {
+pub(super) fn failed(what: &str, error: &std::io::Error) -> OpError {
     OpError::new(ErrorKind::Failed, format!("the demo could not {what}: {error}"))
         .hint("check the space and the rights in the temporary folder")
 }
@@ -70,6 +71,18 @@ pub(super) fn heading(session: &Session, text: &str) {
     session.printer.data(&format!("\n{bar} {}", style.strong(text)));
 }
 
+fn fleet(dir: &Path) -> Result<Fleet, OpError> {
+    let loaded = definitions::load(&dir.join("cells"));
+    let mut fleet = loaded.map_err(|error| OpError::new(ErrorKind::Failed, error.to_string()))?.fleet;
+    context::forget_accounts(&mut fleet);
+    Ok(fleet)
+}
+
+/// What the definitions of the demo's copy say now.
+pub(super) fn loaded(dir: &Path) -> Result<Loaded, OpError> {
+    context::load_from(fleet(dir)?, &dir.join("templates"))
+}
+
 struct Demo<'a> {
     session: &'a Session,
     dir: &'a Path,
@@ -78,8 +91,8 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     async fn play(&self) -> Ran {
-        let fleet = self.fleet()?;
-        let world = self.world(&self.loaded()?);
+        let fleet = fleet(self.dir)?;
+        let world = self.world(&loaded(self.dir)?);
         heading(self.session, "cellctl init: the control stack");
         for stack in init(&world, &fleet).await? {
             self.session.printer.data(&format!("created {} in {}", stack.stack, stack.region));
@@ -94,20 +107,11 @@ impl Demo<'_> {
         let actor = context::actor(self.session, &fleet, &world).await?;
         Scene { session: self.session, world: &world, fleet: &fleet, actor: &actor }.play().await?;
         self.move_one(&fleet, &world, &actor).await?;
+        let (dir, endpoint) = (self.dir, self.endpoint.as_str());
+        RolloutScene { session: self.session, dir, endpoint, actor: &actor }.play().await?;
         heading(self.session, "Done: the endpoint is stopped and nothing is left running");
         self.session.printer.data("Next: README.md shows how to do this with your own cells.");
         Ok(0)
-    }
-
-    fn fleet(&self) -> Result<Fleet, OpError> {
-        let loaded = definitions::load(&self.dir.join("cells"));
-        let mut fleet = loaded.map_err(|error| OpError::new(ErrorKind::Failed, error.to_string()))?.fleet;
-        context::forget_accounts(&mut fleet);
-        Ok(fleet)
-    }
-
-    fn loaded(&self) -> Result<Loaded, OpError> {
-        context::load_from(self.fleet()?, &self.dir.join("templates"))
     }
 
     fn world(&self, loaded: &Loaded) -> World {
@@ -127,7 +131,7 @@ impl Demo<'_> {
 
     /// Plans and applies; `expected` names the one cell that may change, where only one may.
     async fn apply(&self, expected: &str) -> Result<(), OpError> {
-        let loaded = self.loaded()?;
+        let loaded = loaded(self.dir)?;
         let world = self.world(&loaded);
         let chosen: Vec<_> = loaded.fleet.cells.iter().collect();
         let plan = plan(&world, loaded.request(self.session, &chosen, std::collections::BTreeSet::new())?).await?;

@@ -11,6 +11,7 @@ pub mod config;
 pub mod context;
 pub mod demo;
 mod demo_move;
+mod demo_rollout;
 mod demo_tenants;
 pub mod doctor;
 pub mod init;
@@ -76,7 +77,7 @@ Begin with `cellctl demo`: it runs on a local endpoint and needs no AWS account.
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the main job on a local endpoint: create a fleet, change it, place tenants in it, move one of them.
+    /// Show the main job on a local endpoint: create a fleet, change it, place tenants, move one, roll changes out.
     Demo(demo::DemoArgs),
     /// Check the definitions and templates; all findings at once.
     ///
