@@ -239,15 +239,32 @@ impl<'a> Executor<'a> {
         })
     }
 
-    /// After an execute whose answer was lost, or that was refused because it has begun already: whether it has.
+    /// After an execute whose answer was lost, or that was refused because it has begun already: whether it has. One that
+    /// has not, and may be on its way, finds its change set gone.
     async fn has_begun(&self, step: &Step, before: &StackSummary, error: CallError) -> Result<(), Trouble> {
         use CallErrorKind::{AlreadyExists, Conflict, InDoubt, NotFound};
         if !matches!(error.kind, AlreadyExists | Conflict | InDoubt | NotFound) {
             return Err(error.into());
         }
+        if self.is_begun(step, before).await? {
+            return Ok(());
+        }
+        if error.kind == InDoubt {
+            let (stacks, token) = (&self.world.stacks, self.token(step));
+            let deleted = stacks.delete_change_set(&step.desired.place, step.desired.stack.as_str(), &token).await;
+            if self.is_begun(step, before).await? {
+                return Ok(());
+            }
+            deleted?;
+        }
+        Err(error.into())
+    }
+
+    /// Whether anything has happened to the stack since.
+    async fn is_begun(&self, step: &Step, before: &StackSummary) -> Called<bool> {
         let detail = self.world.stacks.describe(&step.desired.place, &before.id).await?;
         let begun = |s: &StackSummary| s.status.phase() == Phase::Moving || s.changed_at_ms != before.changed_at_ms;
-        if detail.is_some_and(|d| begun(&d.summary)) { Ok(()) } else { Err(error.into()) }
+        Ok(detail.is_some_and(|d| begun(&d.summary)))
     }
 
     /// Makes the change set. One of that name that an earlier run has executed is made anew.

@@ -112,8 +112,11 @@ fn strike_everywhere(drawn: &Drawn, strike: Strike, stages: &[Stage]) {
 
 /// Numbers of the calls that are worth a strike.
 fn struck(undisturbed: &Outcome) -> Vec<u64> {
-    let is_call = |line: &&String| line.contains(':') || line.contains(" GET ");
-    let calls = undisturbed.lines.iter().filter(is_call).zip(1_u64..);
+    let name = |line: &str| line.split_whitespace().nth(1).unwrap_or_default().to_owned();
+    let is_call = |line: &&String| name(line) == "GET" || (name(line).contains(':') && !name(line).ends_with(':'));
+    let calls: Vec<&String> = undisturbed.lines.iter().filter(is_call).collect();
+    assert_eq!(calls.len() as u64, undisturbed.calls, "a line is taken for a call");
+    let calls = calls.into_iter().zip(1_u64..);
     let writes = |line: &str| line.contains("TransactWriteItems") || line.contains("ChangeSet");
     calls.filter(|(line, call)| writes(line) || call % LOOKS == 0).map(|(_, call)| call).collect()
 }
@@ -140,6 +143,12 @@ fn a_rollback_survives_a_crash_at_every_call() {
 #[test]
 fn a_rollback_survives_a_process_that_stands_still_at_every_call() {
     strike_everywhere(&small(UNWELL), Strike::Freeze, &[Stage::RolledBack]);
+}
+
+#[test]
+fn a_rollback_survives_an_effect_that_is_late_or_unanswered_at_every_call() {
+    strike_everywhere(&small(UNWELL), Strike::Late, &[Stage::RolledBack]);
+    strike_everywhere(&small(UNWELL), Strike::LostAnswer, &[Stage::RolledBack]);
 }
 
 #[test]
