@@ -55,11 +55,11 @@ impl Driver<'_> {
 
     /// Takes back what is obeyed, or does not fit any more. Somebody may order something new meanwhile: that stays.
     async fn clear(&self, obeyed: &Orders) -> Result<(), Halt> {
-        let keep_word = |wave: usize| wave >= self.state.wave;
         let wanted = Orders {
             version: obeyed.version + 1,
             pause: obeyed.pause,
-            promote: obeyed.promote.clone().filter(|word| keep_word(word.wave)),
+            // One that came before there was anything to look at says nothing of what is seen later.
+            promote: None,
             approve: obeyed.approve.clone().filter(|word| word.wave >= self.state.approved),
             abort: None,
             rollback: None,
