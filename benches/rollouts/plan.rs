@@ -62,11 +62,11 @@ fn run(dir: &Path) -> Times {
         allowed: BTreeSet::new(),
     };
     let plan = plan_offline(&world, request, &Observation::default());
-    let planned = began.elapsed() - rendered;
+    let planned = began.elapsed().saturating_sub(rendered);
 
     let counted: Vec<(&Cell, u64)> = cells.iter().enumerate().map(|(n, cell)| (*cell, n as u64 * 7919 % 500)).collect();
     let waves = waves::make(&counted, &loaded.fleet.rollout).expect("waves");
-    let made = began.elapsed() - rendered - planned;
+    let made = began.elapsed().saturating_sub(rendered + planned);
 
     let steps: BTreeMap<&CellId, &Step> = plan.steps.iter().map(|step| (&step.desired.cell, step)).collect();
     let of_wave = |made: &waves::Made| made.cells.iter().map(|cell| change(steps[cell])).collect();
