@@ -27,8 +27,10 @@ async fn cloudwatch() -> Client {
 
 async fn put_alarm(client: &Client, name: &str, state: StateValue) {
     let request = client.put_metric_alarm().alarm_name(name).namespace("Shop").metric_name("Errors");
-    let request = request.statistic(AlarmStatistic::Sum).period(60).evaluation_periods(1).threshold(1.0);
-    request.comparison_operator(ComparisonOperator::GreaterThanThreshold).send().await.expect("put");
+    let request = request.statistic(AlarmStatistic::Sum).evaluation_periods(1).threshold(1.0);
+    // LocalStack looks at an alarm by itself: without data it stays as it is, and that is an hour from now.
+    let request = request.comparison_operator(ComparisonOperator::GreaterThanThreshold).treat_missing_data("ignore");
+    request.period(3_600).send().await.expect("put");
     let request = client.set_alarm_state().alarm_name(name).state_value(state).state_reason("by hand");
     request.send().await.expect("set");
 }
